@@ -1,0 +1,65 @@
+"""Image: what every algorithm, reader and writer speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """Elliptical Gaussian: FWHM `major`, `minor` and position angle `pa` (north through east), all rad."""
+
+    major: float
+    minor: float
+    pa: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where the pixels are: SIN projection, x towards decreasing right ascension, y north.
+
+    `centre` is (ra, dec) rad at pixel (ny//2, nx//2); `cell` (x, y) rad, positive; `shape` (ny, nx);
+    `freq` and `width` are the channels' centres and widths in Hz; `stokes` names the polarisation axis.
+    """
+
+    centre: tuple[float, float]
+    cell: tuple[float, float]
+    shape: tuple[int, int]
+    freq: tuple[float, ...]
+    width: tuple[float, ...]
+    stokes: tuple[str, ...] = ("I",)
+    frame: str = "ICRS"
+    specframe: str = "TOPO"
+    restfreq: float = 0.0
+
+    @property
+    def cube_shape(self) -> tuple[int, int, int, int]:
+        return (len(self.freq), len(self.stokes), *self.shape)
+
+    def lm(self) -> tuple[np.ndarray, np.ndarray]:
+        """Direction cosines l (nx,) and m (ny,) of the columns and rows, relative to the centre."""
+        ny, nx = self.shape
+        return (nx // 2 - np.arange(nx)) * self.cell[0], (np.arange(ny) - ny // 2) * self.cell[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image product.
+
+    `data` (chan, pol, y, x); `unit` as FITS writes it; `beams` one a channel, or empty; `valid` the pixels that
+    mean something (same shape, bool) or None for all of them; `header` further FITS keywords: value or
+    (value, comment).
+    """
+
+    data: np.ndarray
+    grid: Grid
+    unit: str = "Jy/beam"
+    beams: tuple[Beam, ...] = ()
+    valid: np.ndarray | None = None
+    header: dict = field(default_factory=dict)
+
+    def with_data(self, data: np.ndarray, **changes) -> Image:
+        """The same sky with other pixel values (and whatever else `changes` names)."""
+        return replace(self, data=data, **changes)

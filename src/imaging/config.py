@@ -1,0 +1,491 @@
+"""THE declaration of everything a person can set: sections, types, defaults, help, and who reads what.
+
+`config/config.yaml`, `config/schema.json` and the table in `docs/config.md` are generated from here
+(`imaging config --write`). Stages get plain values in SI units, cut to what they read (`READS`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from imaging import units
+from imaging.errors import ImagingError
+
+
+def _quantity(kind: dict[str, float], default: str, json_examples: str):
+    return Annotated[
+        float,
+        BeforeValidator(lambda value: units.parse_quantity(value, kind, default)),
+        Field(json_schema_extra={"type": ["number", "string"], "examples": [json_examples]}),
+    ]
+
+
+Angle = _quantity(units.ANGLE, "arcsec", "1.5arcsec")
+Flux = _quantity(units.FLUX, "Jy", "0.5mJy")
+Length = _quantity(units.LENGTH, "m", "25m")
+Duration = _quantity(units.TIME, "s", "10s")
+Memory = _quantity(units.MEMORY, "B", "2GiB")
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else [] if value in ("", None) else [value]
+
+
+def _as_boxes(value: Any) -> Any:
+    values = _as_list(value)
+    return [values] if len(values) == 4 and all(isinstance(v, int) for v in values) else values
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, coerce_numbers_to_str=True
+    )
+
+
+class Data(Section):
+    """Which visibilities: CASA's selection syntax."""
+
+    vis: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """MeasurementSet, or a list of them."""
+    datacolumn: Literal["auto", "data", "corrected", "model"] = "auto"
+    """Column to image; auto is CORRECTED_DATA where present, else DATA."""
+    field: str = ""
+    """Fields by id, name or pattern: 0, '3C286', '0~2', 'target*'."""
+    spw: str = ""
+    """Spectral windows and channels: '0:3~20;30~40,1'."""
+    timerange: str = ""
+    """Time range: '2010/04/26/03:21:00~03:25:00'."""
+    uvrange: str = ""
+    """uv range: '>100m', '0.1~20klambda'."""
+    antenna: str = ""
+    """Antennas and baselines: 'VA01&VA02', '!VA05'."""
+    scan: str = ""
+    """Scan numbers: '3~5,8'."""
+    observation: str = ""
+    """Observation ids."""
+    intent: str = ""
+    """Scan intent pattern: '*TARGET*'."""
+    taql: str = ""
+    """Any further TaQL condition on the main table."""
+    timeaverage: Duration = 0.0
+    """Average over so much time; 0s for none."""
+    chanaverage: int = Field(1, ge=1)
+    """Average so many channels; 1 for none."""
+    maxsmearing: Fraction = 0.01
+    """Largest amplitude loss that averaging may cause at the edge of the image."""
+
+
+class ImageSection(Section):
+    """Which image of the sky."""
+
+    imsize: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = (100,)
+    """Pixels: 1500, or [nx, ny]."""
+    cell: Annotated[tuple[Angle, ...], BeforeValidator(_as_list)] = ("1arcsec",)
+    """Pixel size: 60arcsec, or [x, y]."""
+    phasecenter: str | int = ""
+    """Image centre: 'J2000 13h31m08.3 +30d30m33', a field id, or '' for the first selected field."""
+    stokes: str = "I"
+    """Planes: I, Q, U, V, IQ, IV, QU, UV, IQUV, ... or correlations XX, YY, RR, LL, XXYY, RRLL, ..."""
+    specmode: Literal["mfs", "cube"] = "mfs"
+    """One image of all channels (mfs), or one a channel (cube)."""
+    nchan: int = Field(-1, ge=-1)
+    """Channels of a cube; -1 for all."""
+    start: str | int = ""
+    """First channel of a cube: a channel number or a frequency; '' for the first of the data."""
+    width: str | int = ""
+    """Channel width of a cube: a number of channels or a frequency; '' for the data's."""
+    restfreq: str = ""
+    """Rest frequency, for the header: 1.420405752GHz."""
+
+    @field_validator("imsize")
+    @classmethod
+    def _check_imsize(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(value) not in (1, 2):
+            raise ValueError("one number, or two [nx, ny]")
+        for n in value:
+            if n < 16:
+                raise ValueError("even numbers of pixels, 16 or more")
+            factor = _largest_prime(n)
+            if n % 2 or factor > 13:
+                why = f"{n} has a large prime factor ({factor})" if factor > 13 else f"{n} is odd"
+                raise ValueError(f"even numbers of pixels without large prime factors: {why}; try {good_size(n)}")
+        return tuple(value) * (2 if len(value) == 1 else 1)
+
+    @field_validator("cell", mode="after")
+    @classmethod
+    def _check_cell(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(value) not in (1, 2) or not all(v > 0 for v in value):
+            raise ValueError("one or two angles above zero, such as 60arcsec")
+        return tuple(value) * (2 if len(value) == 1 else 1)
+
+    @field_validator("phasecenter")
+    @classmethod
+    def _check_phasecenter(cls, value: str | int) -> str | int:
+        text = str(value).strip()
+        if text.isdigit():
+            return int(text)
+        if text:
+            units.parse_direction(text)
+        return text
+
+    @field_validator("stokes")
+    @classmethod
+    def _check_stokes(cls, value: str) -> str:
+        units.parse_stokes(value)
+        return value.upper()
+
+    @field_validator("start", "width")
+    @classmethod
+    def _check_channel(cls, value: str | int) -> str | int:
+        text = str(value).strip()
+        if text.lstrip("-").isdigit():
+            return int(text)
+        if text:
+            units.parse_quantity(text, units.FREQUENCY, "Hz")
+        return text
+
+    @field_validator("restfreq")
+    @classmethod
+    def _check_restfreq(cls, value: str) -> str:
+        if value:
+            units.parse_quantity(value, units.FREQUENCY, "Hz")
+        return value
+
+
+class Weighting(Section):
+    """How visibilities are weighted."""
+
+    weighting: Literal["natural", "uniform", "superuniform", "radial", "briggs", "briggsabs"] = "natural"
+    """Weighting scheme."""
+    robust: float = Field(0.5, ge=-2, le=2)
+    """Briggs' robustness: -2 is near uniform, 2 near natural."""
+    noise: Flux = 1.0
+    """Noise a visibility, for briggsabs."""
+    npixels: int = Field(0, ge=0)
+    """Size of the uv box in pixels: superuniform (0 is 3), or the field of view of the density grid."""
+    uvtaper: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Gaussian taper: image-plane FWHM [bmaj, bmin, bpa] or uv HWHM such as 10klambda."""
+
+    @field_validator("uvtaper")
+    @classmethod
+    def _check_uvtaper(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > 3:
+            raise ValueError("at most three values: [bmaj, bmin, bpa]")
+        for text in value[:2]:
+            units.parse_quantity(text, units.TAPER, "arcsec")
+        if len(value) == 3:
+            units.parse_quantity(value[2], units.ANGLE, "deg")
+        return value
+
+
+class Gridding(Section):
+    """How visibilities become images and images visibilities."""
+
+    epsilon: float = Field(1e-4, ge=1e-12, le=1e-2)
+    """Accuracy: relative error of the images against a direct Fourier sum."""
+    wterm: bool = True
+    """Account for the w-term (wide fields); false treats the array as flat."""
+    precision: Literal["auto", "single", "double"] = "auto"
+    """Arithmetic; auto is single down to epsilon 1e-5, double below."""
+    backend: Literal["numba", "reference"] = "numba"
+    """numba, or the readable direct sum (slow, exact)."""
+    memory: Memory = "2GiB"
+    """Working memory of one gridding job."""
+
+
+class PrimaryBeam(Section):
+    """The response of the dishes."""
+
+    pbmodel: Literal["auto", "airy", "cos3", "gaussian", "polynomial", "image", "none"] = "auto"
+    """Beam model; auto chooses from the telescope and dish diameter in the data."""
+    dishdiameter: Length = 0.0
+    """Effective dish diameter; 0m for that of the telescope."""
+    blockage: Length = 0.0
+    """Diameter of the central blockage (airy); 0m for that of the telescope."""
+    pbimage: str = ""
+    """FITS image of the power beam, with pbmodel: image."""
+    pblimit: float = Field(0.2, gt=-1, lt=1)
+    """Level of the primary beam below which pixels are masked; negative leaves residual and image unmasked."""
+
+
+class Clean(Section):
+    """How the model is found."""
+
+    deconvolver: Literal["hogbom", "clark", "multiscale"] = "hogbom"
+    """Minor-cycle algorithm."""
+    scales: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Scale sizes in pixels, for multiscale: [0, 5, 15]."""
+    smallscalebias: float = Field(0.0, ge=-1, le=1)
+    """Preference for small scales, for multiscale."""
+    gain: float = Field(0.1, gt=0, le=1)
+    """Fraction of the peak removed by each component."""
+    niter: int = Field(0, ge=0)
+    """Most components; 0 makes only the dirty image."""
+    threshold: Flux = 0.0
+    """Peak residual at which to stop."""
+    nsigma: float = Field(0.0, ge=0)
+    """Stop at so many times the robust noise; 0 for not."""
+    cycleniter: int = Field(-1, ge=-1)
+    """Most components a minor cycle; -1 for niter."""
+    cyclefactor: float = Field(1.0, gt=0)
+    """Multiplies the sidelobe level that ends a minor cycle."""
+    minpsffraction: Fraction = 0.05
+    """Smallest fraction of the peak at which a minor cycle ends."""
+    maxpsffraction: Fraction = 0.8
+    """Largest fraction of the peak at which a minor cycle ends."""
+    nmajor: int = Field(-1, ge=-1)
+    """Most clean major cycles; -1 for no limit."""
+    psfcutoff: float = Field(0.35, gt=0, lt=1)
+    """Level of the psf above which the restoring beam is fitted."""
+
+
+class Mask(Section):
+    """Where clean may look."""
+
+    usemask: Literal["user", "pb", "auto-multithresh"] = "user"
+    """A mask of the user's (all pixels where there is none), the primary beam, or automatic masks."""
+    mask: Annotated[tuple[str | tuple[int, int, int, int], ...], BeforeValidator(_as_boxes)] = ()
+    """FITS or CASA image, DS9 or CRTF region file, CRTF text, or pixel boxes [x0, y0, x1, y1]."""
+    pbmask: Fraction = 0.0
+    """Primary-beam level of the pb mask, and limit of automatic masks."""
+    sidelobethreshold: float = 3.0
+    """Threshold in sidelobe levels."""
+    noisethreshold: float = 5.0
+    """Threshold in robust noise."""
+    lownoisethreshold: float = 1.5
+    """Threshold in robust noise into which masks grow."""
+    negativethreshold: float = 0.0
+    """Threshold for negative features in robust noise; 0 for none."""
+    smoothfactor: float = Field(1.0, ge=0)
+    """Smoothing of masks in beams."""
+    minbeamfrac: float = 0.3
+    """Smallest region kept, in beam areas; 0 keeps all."""
+    cutthreshold: Fraction = 0.01
+    """Level of the smoothed mask that is kept."""
+    growiterations: int = Field(75, ge=0)
+    """Steps by which masks may grow."""
+    dogrowprune: bool = True
+    """Prune the grown masks."""
+    minpercentchange: float = -1.0
+    """Stop updating a channel whose mask changes by less than this percentage; negative for never."""
+    fastnoise: bool = True
+    """Noise from all pixels; false clips outliers or leaves out the masked pixels."""
+
+
+class Restore(Section):
+    """What becomes of the model and the residual."""
+
+    restoringbeam: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """'' for each channel's own beam, 'common', or [bmaj, bmin, bpa]."""
+    pbcor: bool = False
+    """Also make the primary-beam-corrected image."""
+
+    @field_validator("restoringbeam")
+    @classmethod
+    def _check_restoringbeam(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value == ("common",):
+            return value
+        if len(value) not in (0, 1, 3):
+            raise ValueError("'common', one angle, or three: [bmaj, bmin, bpa]")
+        for text, default in zip(value, ("arcsec", "arcsec", "deg"), strict=False):
+            units.parse_quantity(text, units.ANGLE, default)
+        if len(value) == 3 and units.parse_quantity(value[0], units.ANGLE, "arcsec") < units.parse_quantity(
+            value[1], units.ANGLE, "arcsec"
+        ):
+            raise ValueError("a major axis no smaller than the minor axis")
+        return value
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = Field("image", pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")
+    """Name of the run; products are results/<name>/<name>.<product>.fits."""
+    image_format: Literal["fits", "casa"] = "fits"
+    """Format of the images."""
+    compat: Literal["none", "casa"] = "none"
+    """casa reproduces CASA's quirks (docs/conventions.md lists them)."""
+    data: Data = Field(default_factory=Data)
+    image: ImageSection = Field(default_factory=ImageSection)
+    weighting: Weighting = Field(default_factory=Weighting)
+    gridding: Gridding = Field(default_factory=Gridding)
+    primary_beam: PrimaryBeam = Field(default_factory=PrimaryBeam)
+    clean: Clean = Field(default_factory=Clean)
+    mask: Mask = Field(default_factory=Mask)
+    restore: Restore = Field(default_factory=Restore)
+
+    @classmethod
+    def parse(cls, values: dict) -> Config:
+        """Validate a nested dictionary. Raises ImagingError naming the first thing wrong with it."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _explain(error, cls) from None
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
+        """Read a YAML file, apply overrides such as `clean.niter=5000`, validate."""
+        return cls.parse(load_values(path, overrides))
+
+    def values(self) -> dict:
+        """Everything as plain SI values, nested by section."""
+        return json.loads(self.model_dump_json())
+
+    def settings(self, stage: str) -> dict:
+        """The plain values that one stage reads: what its job gets, and what makes it run again."""
+        values, cut = self.values(), {}
+        for path in READS[stage]:
+            section, _, field = path.partition(".")
+            if field == "*":
+                cut[section] = values[section]
+            elif field:
+                cut.setdefault(section, {})[field] = values[section][field]
+            else:
+                cut[section] = values[section]
+        return cut
+
+    def digest(self) -> str:
+        """A short hash of the whole configuration."""
+        return digest(self.values())
+
+
+READS: dict[str, tuple[str, ...]] = {
+    "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
+    "weights": ("weighting.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
+                "image.width"),
+    "psf": ("name", "gridding.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
+            "image.width", "image.restfreq", "clean.psfcutoff"),
+    "pb": ("name", "primary_beam.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
+           "image.width", "image.restfreq"),
+    "major_cycle": ("gridding.*", "primary_beam.pblimit"),
+    "automask": ("mask.*",),
+    "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
+               "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
+               "mask.fastnoise", "mask.pbmask"),
+    "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
+    "restore": ("restore.restoringbeam", "compat"),
+    "pbcor": ("primary_beam.pblimit",),
+}  # fmt: skip
+"""Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
+
+
+def digest(self) -> str:
+        """A short hash of the whole configuration."""
+        return digest(self.values())
+
+
+READS: dict[str, tuple[str, ...]] = {
+    "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
+    "weights": ("weighting.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
+                "image.width"),
+    "psf": ("name", "gridding.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
+            "image.width", "image.restfreq", "clean.psfcutoff"),
+    "pb": ("name", "primary_beam.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
+           "image.width", "image.restfreq"),
+    "major_cycle": ("gridding.*", "primary_beam.pblimit"),
+    "automask": ("mask.*",),
+    "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
+               "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
+               "mask.fastnoise", "mask.pbmask"),
+    "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
+    "restore": ("restore.restoringbeam", "compat"),
+    "pbcor": ("primary_beam.pblimit",),
+}  # fmt: skip
+"""Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
+
+
+class Settings(SimpleNamespace):
+    """Plain values by attribute, as a stage reads them: `settings.clean.gain`."""
+
+    @classmethod
+    def of(cls, values: dict) -> Settings:
+        return cls(**{k: cls.of(v) if isinstance(v, dict) else v for k, v in values.items()})
+
+
+def digest(values: dict) -> str:
+    """A short hash of plain values, the same for the same values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _largest_prime(n: int) -> int:
+    largest, factor = 1, 2
+    while factor * factor <= n:
+        while n % factor == 0:
+            largest, n = factor, n // factor
+        factor += 1
+    return max(largest, n)
+
+
+def good_size(n: int) -> int:
+    """The smallest even number of at least `n` with prime factors up to 7."""
+    n = max(n + n % 2, 16)
+    while _largest_prime(n) > 7:
+        n += 2
+    return n
+
+
+def load_values(path: str | Path, overrides: tuple[str, ...] = ()) -> dict:
+    """A YAML configuration as a nested dictionary, with overrides such as `clean.niter=5000` applied."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text()) or {}
+    except FileNotFoundError:
+        raise ImagingError(f"There is no configuration file {path}.", next_step="check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ImagingError(f"{path} cannot be read as YAML.", got=" ".join(str(error).split()),
+                           expected="sections with 'key: value' lines",
+                           next_step="compare it with config/config.yaml") from None  # fmt: skip
+    if not isinstance(values, dict):
+        raise ImagingError(f"{path} holds no sections.", got=type(values).__name__,
+                           expected="a mapping such as 'name: m31'",
+                           next_step="compare it with config/config.yaml")  # fmt: skip
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ImagingError("An override is malformed.", got=text, expected="section.key=value",
+                               next_step="write for example --set clean.niter=5000")  # fmt: skip
+        *sections, last = key.strip().split(".")
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise ImagingError(f"{section} is no section.", got=text, expected="section.key=value",
+                                   next_step="see config/README.md")  # fmt: skip
+        target[last] = yaml.safe_load(value)
+    return values
+
+
+def _explain(error: ValidationError, cls: type[Section]) -> ImagingError:
+    problem = error.errors()[0]
+    path = [str(p) for p in problem["loc"] if not isinstance(p, int)]
+    section, known = cls, list(cls.model_fields)
+    for part in path[:-1]:
+        annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            section, known = annotation, list(annotation.model_fields)
+    key = ".".join(path)
+    got = problem["input"]
+    more = len(error.errors()) - 1
+    tail = f" ({more} more problem{'s' * (more > 1)} after this one)" if more else ""
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(path[-1], known, 1)
+        elsewhere = [f"{s}.{path[-1]}" for s, f in Config.model_fields.items()
+                     if isinstance(f.annotation, type) and issubclass(f.annotation, Section)
+                     and path[-1] in f.annotation.model_fields]  # fmt: skip
+        hint = f"did you mean {close[0]}?" if close else f"it belongs at {elsewhere[0]}" if elsewhere else "remove it"
+        return ImagingError(f"Unknown configuration key {key}.", got=f"{path[-1]}: {got!r}",
+                            expected=", ".join(known), next_step=hint + tail)  # fmt: skip
+    field = section.model_fields.get(path[-1]) if path else None
+    message = problem["msg"].removeprefix("Value error, ")
+    expected, _, step = message.partition("; ")
+    help_text = f"{key}: {field.description}" if field is not None and field.description else "see config/README.md"
+    return ImagingError(f"Configuration value {key or 'of the file'} is not usable.", got=repr(got),
+                        expected=expected, next_step=(step or help_text) + tail)  # fmt: skip

@@ -1,0 +1,61 @@
+"""The file-name grammar: where every product of a run lives. Writing and parsing are inverses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor")
+OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor": ".minor.json",
+          "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json"}  # fmt: skip
+SUFFIX = {"fits": ".fits", "casa": ""}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Paths of the products of the run `name` below `results`.
+
+    Those of a cycle take its number, an int or a wildcard such as "{cycle}": `Names("m31").residual(3)` is
+    results/m31/m31.cycle003.residual.fits; without one they name the final product.
+    """
+
+    name: str
+    results: str = "results"
+    image_format: str = "fits"
+
+    @property
+    def folder(self) -> str:
+        return f"{self.results}/{self.name}"
+
+    def path(self, product: str, cycle: int | str | None = None) -> str:
+        stem = f"{self.folder}/{self.name}"
+        if cycle is not None:
+            stem += f".cycle{cycle:03d}" if isinstance(cycle, int) else f".cycle{cycle}"
+        if product in OTHERS:
+            return stem + OTHERS[product]
+        if product not in IMAGES:
+            raise KeyError(product)
+        return f"{stem}.{product}{SUFFIX[self.image_format]}"
+
+    def parse(self, path: str) -> tuple[str, int | None]:
+        """The product and the cycle of a path of this run. Raises ValueError for any other path."""
+        products = {re.escape(OTHERS[p]): p for p in OTHERS}
+        products |= {re.escape(f".{p}{SUFFIX[self.image_format]}"): p for p in IMAGES}
+        for ending, product in products.items():
+            match = re.fullmatch(re.escape(f"{self.folder}/{self.name}") + r"(?:\.cycle(\d{3,}))?" + ending, path)
+            if match:
+                return product, int(match.group(1)) if match.group(1) else None
+        raise ValueError(f"{path} is no product of {self.name}")
+
+    def log(self, stage: str, cycle: str | None = None) -> str:
+        return f"{self.folder}/logs/{stage}{f'.cycle{cycle}' if cycle else ''}.log"
+
+    def benchmark(self, stage: str, cycle: str | None = None) -> str:
+        return f"{self.folder}/benchmarks/{stage}{f'.cycle{cycle}' if cycle else ''}.tsv"
+
+    def __getattr__(self, product: str):
+        """`names.psf()`, `names.residual(3)`, `names.image_pbcor()`."""
+        product = product.replace("image_pbcor", "image.pbcor")
+        if product.startswith("_") or not (product in IMAGES or product in OTHERS):
+            raise AttributeError(product)
+        return lambda cycle=None: self.path(product, cycle)

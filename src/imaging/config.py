@@ -376,39 +376,6 @@ READS: dict[str, tuple[str, ...]] = {
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
 
 
-def digest(self) -> str:
-        """A short hash of the whole configuration."""
-        return digest(self.values())
-
-
-READS: dict[str, tuple[str, ...]] = {
-    "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
-    "weights": ("weighting.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
-                "image.width"),
-    "psf": ("name", "gridding.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
-            "image.width", "image.restfreq", "clean.psfcutoff"),
-    "pb": ("name", "primary_beam.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
-           "image.width", "image.restfreq"),
-    "major_cycle": ("gridding.*", "primary_beam.pblimit"),
-    "automask": ("mask.*",),
-    "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
-               "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
-               "mask.fastnoise", "mask.pbmask"),
-    "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
-    "restore": ("restore.restoringbeam", "compat"),
-    "pbcor": ("primary_beam.pblimit",),
-}  # fmt: skip
-"""Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
-
-
-class Settings(SimpleNamespace):
-    """Plain values by attribute, as a stage reads them: `settings.clean.gain`."""
-
-    @classmethod
-    def of(cls, values: dict) -> Settings:
-        return cls(**{k: cls.of(v) if isinstance(v, dict) else v for k, v in values.items()})
-
-
 def digest(values: dict) -> str:
     """A short hash of plain values, the same for the same values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -200,9 +200,7 @@ def _frequency_axis(grid: Grid) -> tuple[float, float, bool]:
         return float(freq[0]), float(width[0]) or 1.0, True
     step = round(float(freq[-1] - freq[0]) / (len(freq) - 1), 3) or float(width[0]) or 1.0
     linear = freq[0] + step * np.arange(len(freq))
-    near = np.abs(linear - freq).max() <= 1e-3 * abs(step) and np.abs(width - abs(step)).max() <= 1e-3 * abs(
-        step
-    )
+    near = np.abs(linear - freq).max() <= 1e-3 * abs(step) and np.abs(width - abs(step)).max() <= 1e-3 * abs(step)
     return float(freq[0]), step, bool(near)
 
 
@@ -235,8 +233,7 @@ def load(path: str | os.PathLike) -> Image:
     axes = _axes(header, path)
     moved = np.transpose(
         pixels,
-        [axes.index(k) for k in ("freq", "stokes", "y", "x") if k in axes]
-        + [i for i, k in enumerate(axes) if not k],
+        [axes.index(k) for k in ("freq", "stokes", "y", "x") if k in axes] + [i for i, k in enumerate(axes) if not k],
     )
     moved = moved.reshape(moved.shape[: len(axes) - axes.count("")])
     for position, kind in enumerate(("freq", "stokes")):
@@ -293,9 +290,7 @@ def _read_with_astropy(path: str | os.PathLike):
         ) from error
     history = [str(line) for line in header.get("HISTORY", [])]
     plain = {
-        key: value
-        for key, value in header.items()
-        if len(key) <= 8 and isinstance(value, (str, bool, int, float))
+        key: value for key, value in header.items() if len(key) <= 8 and isinstance(value, (str, bool, int, float))
     }
     return plain, history, pixels, tables
 
@@ -315,11 +310,7 @@ def _axes(header: dict, path) -> list[str]:
             kind = "" if header[f"NAXIS{i}"] == 1 or "freq" in axes else "freq"
         axes.insert(0, kind)
     extra = [header[f"NAXIS{len(axes) - i}"] for i, kind in enumerate(axes) if not kind]
-    if (
-        set(axes) - {""} < {"x", "y"}
-        or len(set(axes) - {""}) + len(extra) < len(axes)
-        or any(n > 1 for n in extra)
-    ):
+    if set(axes) - {""} < {"x", "y"} or len(set(axes) - {""}) + len(extra) < len(axes) or any(n > 1 for n in extra):
         types = [header.get(f"CTYPE{i}", "?") for i in range(1, header["NAXIS"] + 1)]
         raise ImagingError(
             f"The axes of {path} are not understood.",
@@ -341,9 +332,7 @@ def _grid(header: dict, axes: list[str], shape: tuple[int, ...], tables: dict, p
         frame = "GALACTIC"
     else:
         equinox = header.get("EQUINOX", header.get("EPOCH"))
-        system = header.get(
-            "RADESYS", header.get("RADECSYS", {None: "ICRS", 1950: "FK4"}.get(equinox, "FK5"))
-        )
+        system = header.get("RADESYS", header.get("RADECSYS", {None: "ICRS", 1950: "FK4"}.get(equinox, "FK5")))
         frame = {"FK5": "J2000", "FK4": "B1950"}.get(str(system).strip(), str(system).strip())
     frames = {name: frame for frame, name in SPECSYS.items()}
     restfreq = float(header.get("RESTFRQ", header.get("RESTFREQ", 0.0)))

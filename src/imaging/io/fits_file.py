@@ -29,9 +29,7 @@ def card(key: str, value: object, comment: str = "") -> str:
     """One keyword as 80 characters, or several: HISTORY and strings beyond 68 characters are continued."""
     if key in COMMENTARY:
         lines = [_ascii(line) for line in str(value).splitlines() or [""]]
-        return "".join(
-            f"{key:<8}{line[i : i + 72]:<72}" for line in lines for i in range(0, len(line) or 1, 72)
-        )
+        return "".join(f"{key:<8}{line[i : i + 72]:<72}" for line in lines for i in range(0, len(line) or 1, 72))
     if not re.fullmatch(r"[A-Z0-9_-]{1,8}", key):
         raise ValueError(f"{key!r} is no FITS keyword: at most 8 of A-Z, 0-9, - and _")
     if isinstance(value, np.generic):
@@ -179,9 +177,7 @@ def read(path: str | os.PathLike) -> tuple[dict, list[str], np.ndarray, dict[str
             forms = [extension[f"TFORM{i}"].lstrip("1") for i in names]
             if extension.get("XTENSION") != "BINTABLE" or not set(forms) <= set(COLUMNS):
                 raise NotPlainError("it has extensions of other kinds")
-            columns = np.dtype(
-                [(extension[f"TTYPE{i}"], COLUMNS[form]) for i, form in zip(names, forms, strict=True)]
-            )
+            columns = np.dtype([(extension[f"TTYPE{i}"], COLUMNS[form]) for i, form in zip(names, forms, strict=True)])
             units = {extension[f"TTYPE{i}"]: extension.get(f"TUNIT{i}", "") for i in names}
             tables[extension.get("EXTNAME", "")] = (np.frombuffer(file.read(rows * length), columns), units)
             file.seek(_next_block(start + rows * length + extension.get("PCOUNT", 0)))

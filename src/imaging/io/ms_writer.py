@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from casacore import tables
 
 from imaging.errors import ImagingError
+from imaging.io.atomic import atomic_path
 
 # casacore's Stokes enumeration (casacore/measures/Measures/Stokes.h), as POLARIZATION::CORR_TYPE stores it.
 _CORRELATIONS = ("I", "Q", "U", "V", "RR", "RL", "LR", "LL", "XX", "XY", "YX", "YY")
@@ -49,15 +48,15 @@ def write_ms(
     freq_frame=TOPO,
     overwrite=False,
 ) -> Path:
-    """Write a MeasurementSet that casacore, CASA and WSClean open; it appears under `path` only when complete.
+    """Write a MeasurementSet that casacore, CASA and WSClean open; it gets its name only when complete.
 
     Parameters
     ----------
     antenna_positions : (antenna, 3) ITRF, m. `dish_diameter` one or (antenna,) m.
     antenna1, antenna2, time, uvw : (row,), (row,), (row,) MJD in s (UTC), (row, 3) m.
-    vis : (row, chan, corr); or, for windows of unequal channel numbers, a list with one array a spectral window
-        (its rows in the order they have in the set); or a dict of such, column name to values: {"DATA": …,
-        "CORRECTED_DATA": …}. Without a dict the column is DATA.
+    vis : (row, chan, corr); or, for windows of unequal channel numbers, a list with one array a spectral
+        window (its rows in the order they have in the set); or a dict of such, column name to values:
+        {"DATA": …, "CORRECTED_DATA": …}. Without a dict the column is DATA.
     freq, width : (chan,) Hz, or a list of them, one a spectral window; width defaults to the spacing.
     phase_centre : (ra, dec) rad, or (field, 2); `field_name` a string or a list.
     weight, sigma : (row, corr); sigma defaults to 1/sqrt(weight), 0 where the weight is 0 or not finite.
@@ -74,61 +73,61 @@ def write_ms(
             "The MeasurementSet to write exists already.", got=path, next_step="Remove it or pass overwrite."
         )
     nrow = len(antenna1)
-    freqs = freq if _is_list_of_arrays(freq) else [freq]
-    freqs = [np.atleast_1d(np.asarray(f, float)) for f in freqs]
-    widths = (
-        [None] * len(freqs) if width is None else width if _is_list_of_arrays(width) else [width] * len(freqs)
-    )
-    centres = np.atleast_2d(np.asarray(phase_centre, float))
-    columns = vis if isinstance(vis, dict) else {"DATA": vis}
-    weight = np.ones((nrow, len(corr_type)), np.float32) if weight is None else np.asarray(weight, np.float32)
-    spw, field, scan = (np.broadcast_to(np.asarray(v, np.int32), nrow) for v in (spw, field, scan))
+    freqs = [np.atleast_1d(np.asarray(f, float)) for f in (freq if _is_list_of_arrays(freq) else [freq])]
+    widths = width if _is_list_of_arrays(width) else [width] * len(freqs)
+    spw = np.broadcast_to(np.asarray(spw, np.int32), nrow)
     interval = np.broadcast_to(np.asarray(interval, float), nrow)
     intents, state = np.unique(np.broadcast_to(np.asarray(intent), nrow), return_inverse=True)
-    shape = [(int(np.sum(spw == s)), len(f), len(corr_type)) for s, f in enumerate(freqs)]
-    cells = {}
-    for name, values in columns.items():
-        cells[name] = (_per_spw(name, values, spw, shape), np.complex64)
-    cells["FLAG"] = (_per_spw("FLAG", False if flag is None else flag, spw, shape), bool)
-    for name, values in (("WEIGHT_SPECTRUM", weight_spectrum), ("SIGMA_SPECTRUM", sigma_spectrum)):
-        if values is not None:
-            cells[name] = (_per_spw(name, values, spw, shape), np.float32)
+
+    weight = np.ones((nrow, len(corr_type)), np.float32) if weight is None else np.asarray(weight, np.float32)
     if sigma is None:
         with np.errstate(divide="ignore", invalid="ignore"):
             sigma = np.where(np.isfinite(weight) & (weight > 0), 1 / np.sqrt(weight), 0)
     rows = {
-        "TIME": np.asarray(time, float), "TIME_CENTROID": np.asarray(time, float),
-        "INTERVAL": interval, "EXPOSURE": interval,
-        "ANTENNA1": np.asarray(antenna1, np.int32), "ANTENNA2": np.asarray(antenna2, np.int32),
-        "UVW": np.asarray(uvw, float), "DATA_DESC_ID": spw, "FIELD_ID": field, "SCAN_NUMBER": scan,
-        "STATE_ID": state.astype(np.int32), "WEIGHT": weight, "SIGMA": np.asarray(sigma, np.float32),
-        "FLAG_ROW": np.zeros(nrow, bool) if flag_row is None else np.asarray(flag_row, bool),
+        "TIME": time, "TIME_CENTROID": time, "INTERVAL": interval, "EXPOSURE": interval, "UVW": uvw,
+        "ANTENNA1": antenna1, "ANTENNA2": antenna2, "DATA_DESC_ID": spw, "FIELD_ID": field,
+        "SCAN_NUMBER": scan, "STATE_ID": state, "WEIGHT": weight, "SIGMA": sigma, "PROCESSOR_ID": -1,
+        "FLAG_ROW": False if flag_row is None else flag_row,
+        "ARRAY_ID": 0, "FEED1": 0, "FEED2": 0, "OBSERVATION_ID": 0,
     }  # fmt: skip
-    for name, values in rows.items():
-        if len(values) != nrow:
-            raise ImagingError(f"{name} has the wrong number of rows.", got=len(values), expected=nrow)
-    for name in ("ARRAY_ID", "FEED1", "FEED2", "OBSERVATION_ID"):
-        rows[name] = np.zeros(nrow, np.int32)
-    rows["PROCESSOR_ID"] = np.full(nrow, -1, np.int32)
+    rows = {name: _per_row(name, values, nrow) for name, values in rows.items()}
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    columns = vis if isinstance(vis, dict) else {"DATA": vis}
+    cells = [(name, np.complex64, values) for name, values in columns.items()]
+    cells += [
+        ("FLAG", bool, False if flag is None else flag),
+        ("WEIGHT_SPECTRUM", np.float32, weight_spectrum),
+        ("SIGMA_SPECTRUM", np.float32, sigma_spectrum),
+    ]
+    shape = [(int(np.sum(spw == s)), len(f), len(corr_type)) for s, f in enumerate(freqs)]
+    cells = {name: (_per_spw(name, v, spw, shape), dtype) for name, dtype, v in cells if v is not None}
+
+    with atomic_path(path) as partial:
         _write_main(partial, rows, cells, spw)
         sub = _Subtables(partial, rows["TIME"], interval)
         sub.antenna(np.asarray(antenna_positions, float), antenna_names, dish_diameter, corr_type)
         sub.spectral_windows(freqs, widths, corr_type, freq_frame)
-        sub.fields(centres, field_name, frame)
+        sub.fields(np.atleast_2d(np.asarray(phase_centre, float)), field_name, frame)
         sub.observation(telescope, intents)
-        _put_in_place(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return path
 
 
 def _is_list_of_arrays(values) -> bool:
     return isinstance(values, (list, tuple)) and len(values) > 0 and np.ndim(values[0]) > 0
+
+
+_ROW_DTYPES = {"FLAG_ROW": bool, "WEIGHT": np.float32, "SIGMA": np.float32} | dict.fromkeys(
+    ("TIME", "TIME_CENTROID", "INTERVAL", "EXPOSURE", "UVW"), np.float64
+)
+
+
+def _per_row(name, values, nrow) -> np.ndarray:
+    """One value a row, in the type of the column (integer unless listed)."""
+    values = np.asarray(values, _ROW_DTYPES.get(name, np.int32))
+    values = np.full(nrow, values) if values.ndim == 0 else values
+    if len(values) != nrow:
+        raise ImagingError(f"{name} has the wrong number of rows.", got=len(values), expected=nrow)
+    return values
 
 
 def _per_spw(name, values, spw, shape) -> list:
@@ -169,17 +168,16 @@ def _write_main(path, rows, cells, spw):
         for name, (parts, dtype) in cells.items():
             for s, part in enumerate(parts):
                 part = np.ascontiguousarray(part, dtype)
-                for first, last in _runs(np.flatnonzero(spw == s)):
-                    begin = np.searchsorted(np.flatnonzero(spw == s), first)
-                    ms.putcol(name, part[begin : begin + last - first + 1], first, last - first + 1)
+                begin = 0
+                for first, number in _runs(np.flatnonzero(spw == s)):
+                    ms.putcol(name, part[begin : begin + number], first, number)
+                    begin += number
 
 
 def _runs(rows):
-    """(first, last) of every run of consecutive numbers in sorted `rows`."""
-    if not len(rows):
-        return []
-    ends = np.flatnonzero(np.diff(rows) != 1)
-    return zip(rows[np.r_[0, ends + 1]], rows[np.r_[ends, len(rows) - 1]], strict=True)
+    """(first, number) of every run of consecutive numbers in sorted `rows`."""
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    return [(int(run[0]), len(run)) for run in np.split(rows, breaks) if len(run)]
 
 
 class _Subtables:
@@ -209,37 +207,38 @@ class _Subtables:
     def antenna(self, positions, names, diameter, corr_type):
         nant = len(positions)
         names = [f"A{i + 1:02d}" for i in range(nant)] if names is None else [str(n) for n in names]
+        diameter = np.broadcast_to(np.asarray(diameter, float), nant)
         self._fill("ANTENNA", {
-            "POSITION": positions, "NAME": names, "STATION": names, "OFFSET": np.zeros((nant, 3)), "TYPE": "GROUND-BASED",
-            "MOUNT": "ALT-AZ", "DISH_DIAMETER": np.broadcast_to(np.asarray(diameter, float), nant), "FLAG_ROW": False,
+            "POSITION": positions, "NAME": names, "STATION": names, "OFFSET": np.zeros((nant, 3)),
+            "TYPE": "GROUND-BASED", "MOUNT": "ALT-AZ", "DISH_DIAMETER": diameter, "FLAG_ROW": False,
         })  # fmt: skip
         linear = corr_type[0][0] in "XY"
         self._fill("FEED", {
-            "ANTENNA_ID": np.arange(nant), "FEED_ID": 0, "SPECTRAL_WINDOW_ID": -1, "TIME": float(self.range.mean()), "INTERVAL": 0.0,
-            "NUM_RECEPTORS": 2, "BEAM_ID": -1, "BEAM_OFFSET": np.zeros((nant, 2, 2)), "POSITION": np.zeros((nant, 3)),
+            "ANTENNA_ID": np.arange(nant), "FEED_ID": 0, "SPECTRAL_WINDOW_ID": -1, "BEAM_ID": -1,
+            "TIME": float(self.range.mean()), "INTERVAL": 0.0, "NUM_RECEPTORS": 2,
+            "BEAM_OFFSET": np.zeros((nant, 2, 2)), "POSITION": np.zeros((nant, 3)),
             "POLARIZATION_TYPE": [["X", "Y"] if linear else ["R", "L"]] * nant,
-            "POL_RESPONSE": np.tile(np.eye(2, dtype=np.complex64), (nant, 1, 1)), "RECEPTOR_ANGLE": np.zeros((nant, 2)),
+            "POL_RESPONSE": np.tile(np.eye(2, dtype=np.complex64), (nant, 1, 1)),
+            "RECEPTOR_ANGLE": np.zeros((nant, 2)),
         })  # fmt: skip
 
     def spectral_windows(self, freqs, widths, corr_type, frame):
         widths = [_channel_width(f, w) for f, w in zip(freqs, widths, strict=True)]
         sizes = [np.abs(w) for w in widths]
-        nspw = len(freqs)
+        nspw, ncorr = len(freqs), len(corr_type)
         self._fill("SPECTRAL_WINDOW", {
-            "CHAN_FREQ": freqs, "CHAN_WIDTH": widths, "EFFECTIVE_BW": sizes, "RESOLUTION": sizes, "NUM_CHAN": [len(f) for f in freqs],
-            "REF_FREQUENCY": [float(f[0]) for f in freqs], "TOTAL_BANDWIDTH": [float(s.sum()) for s in sizes],
-            "MEAS_FREQ_REF": frame, "NAME": [f"spw{s}" for s in range(nspw)], "NET_SIDEBAND": 1, "FREQ_GROUP": 0,
+            "CHAN_FREQ": freqs, "CHAN_WIDTH": widths, "EFFECTIVE_BW": sizes, "RESOLUTION": sizes,
+            "NUM_CHAN": [len(f) for f in freqs], "REF_FREQUENCY": [float(f[0]) for f in freqs],
+            "TOTAL_BANDWIDTH": [float(s.sum()) for s in sizes], "MEAS_FREQ_REF": frame,
+            "NAME": [f"spw{s}" for s in range(nspw)], "NET_SIDEBAND": 1, "FREQ_GROUP": 0,
             "FREQ_GROUP_NAME": "", "IF_CONV_CHAIN": 0, "FLAG_ROW": False,
         })  # fmt: skip
-        product = (
-            np.array([["XYRL".index(c) % 2 for c in name] for name in corr_type])
-            if len(corr_type[0]) == 2
-            else None
-        )
+        product = np.zeros((ncorr, 2), np.int32)  # the receptors (0: R or X, 1: L or Y) of each correlation
+        if len(corr_type[0]) == 2:
+            product[:] = [[int(letter in "YL") for letter in name] for name in corr_type]
         self._fill("POLARIZATION", {
-            "NUM_CORR": [len(corr_type)], "CORR_TYPE": [np.array([CORR_CODES[c] for c in corr_type], np.int32)],
-            "CORR_PRODUCT": [np.zeros((len(corr_type), 2), np.int32) if product is None else product.astype(np.int32)],
-            "FLAG_ROW": False,
+            "NUM_CORR": [ncorr], "CORR_TYPE": [np.array([CORR_CODES[c] for c in corr_type], np.int32)],
+            "CORR_PRODUCT": [product], "FLAG_ROW": False,
         })  # fmt: skip
         self._fill(
             "DATA_DESCRIPTION",
@@ -273,11 +272,12 @@ class _Subtables:
 
     def observation(self, telescope, intents):
         self._fill("OBSERVATION", {
-            "TIME_RANGE": [self.range], "TELESCOPE_NAME": telescope, "OBSERVER": "simulated", "PROJECT": "simulated",
-            "SCHEDULE_TYPE": "", "RELEASE_DATE": 0.0, "FLAG_ROW": False,
+            "TIME_RANGE": [self.range], "TELESCOPE_NAME": telescope, "OBSERVER": "simulated",
+            "PROJECT": "simulated", "SCHEDULE_TYPE": "", "RELEASE_DATE": 0.0, "FLAG_ROW": False,
         })  # fmt: skip
         self._fill("STATE", {
-            "OBS_MODE": [str(i) for i in intents], "SIG": True, "REF": False, "CAL": 0.0, "LOAD": 0.0, "SUB_SCAN": 0, "FLAG_ROW": False,
+            "OBS_MODE": [str(i) for i in intents], "SIG": True, "REF": False, "CAL": 0.0, "LOAD": 0.0,
+            "SUB_SCAN": 0, "FLAG_ROW": False,
         })  # fmt: skip
 
 
@@ -285,17 +285,3 @@ def _channel_width(freq, width):
     if width is not None:
         return np.broadcast_to(np.asarray(width, float), freq.shape).copy()
     return np.gradient(freq) if len(freq) > 1 else np.full(1, 1e6)
-
-
-def _put_in_place(partial: Path, path: Path):
-    """Flush every file of a finished directory to the disk, then give it its name (replacing an older one)."""
-    for file in sorted(partial.rglob("*")):
-        if file.is_file():
-            fd = os.open(file, os.O_RDONLY)
-            os.fsync(fd)
-            os.close(fd)
-    old = path.with_name(f".{path.name}.old-{os.getpid()}")
-    if path.exists():
-        path.rename(old)
-    partial.rename(path)
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,181 @@
+"""A synthetic observation: where antennas stand, which baselines they make, what they see, the noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+C = 299792458.0
+SIDEREAL_RATE = 1.00273781191135448  # turns of the Earth a UT1 day
+DAY = 86400.0
+
+# Centre of the VLA (ITRF m), its geodetic latitude and longitude, the azimuths of its arms (north, south-east,
+# south-west) and the power of the station number with which the distance from the centre grows
+# (Napier, Thompson & Ekers 1983, Proc. IEEE 71, 1295). A configuration uses every 8th, 4th, 2nd or each station.
+VLA_CENTRE = np.array([-1601185.4, -5041977.5, 3554875.9])
+VLA_LATITUDE, VLA_LONGITUDE = math.radians(34.0787), math.radians(-107.6184)
+VLA_ARMS = {"N": math.radians(355.0), "E": math.radians(115.0), "W": math.radians(236.0)}
+VLA_POWER, VLA_FIRST_STATION = 1.716, 13.6
+VLA_STEP = {"a": 8, "b": 4, "c": 2, "d": 1}
+
+# Correlations from (I, Q, U, V): Hamaker & Bregman 1996, A&AS 117, 161; I = (RR + LL)/2 = (XX + YY)/2.
+STOKES_TO_CORR = {
+    "RR": (1, 0, 0, 1), "RL": (0, 1, 1j, 0), "LR": (0, 1, -1j, 0), "LL": (1, 0, 0, -1),
+    "XX": (1, 1, 0, 0), "XY": (0, 0, 1, 1j), "YX": (0, 0, 1, -1j), "YY": (1, -1, 0, 0),
+    "I": (1, 0, 0, 0), "Q": (0, 1, 0, 0), "U": (0, 0, 1, 0), "V": (0, 0, 0, 1),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A point (major 0) or an elliptical Gaussian of FWHM `major`, `minor`, PA north through east (rad).
+
+    `stokes` is (I, Q, U, V) in Jy at `reffreq` Hz, integrated over the source; all follow `spectral_index`. Components
+    of one `group` are one source to an observer; by default each is its own.
+    """
+
+    name: str
+    ra: float
+    dec: float
+    stokes: tuple[float, float, float, float]
+    spectral_index: float = 0.0
+    reffreq: float = 1.4e9
+    major: float = 0.0
+    minor: float = 0.0
+    pa: float = 0.0
+    group: str = ""
+
+    def flux(self, freq) -> np.ndarray:
+        """Stokes I (chan,) Jy at `freq` (chan,) Hz."""
+        return self.stokes[0] * (np.asarray(freq) / self.reffreq) ** self.spectral_index
+
+
+def vla_antennas(configuration: str = "c", number: int = 27) -> tuple[np.ndarray, list[str]]:
+    """Positions (antenna, 3) ITRF m and station names of a Y of `number` antennas in configuration a, b, c or d.
+
+    Station n of an arm stands at 13.6 m * n^1.716 from the centre, all on the plane tangent to the Earth there: the
+    real array's layout without its terrain. Antennas fill the arms from the inside.
+    """
+    step = VLA_STEP[configuration]
+    stations = [(arm, step * (1 + i // 3)) for i, arm in zip(range(number), list(VLA_ARMS) * number, strict=False)]
+    radius = np.array([VLA_FIRST_STATION * n**VLA_POWER for _, n in stations])
+    azimuth = np.array([VLA_ARMS[arm] for arm, _ in stations])
+    enu = np.stack([radius * np.sin(azimuth), radius * np.cos(azimuth), np.zeros(number)], axis=1)
+    return VLA_CENTRE + enu @ enu_axes(VLA_LONGITUDE, VLA_LATITUDE), [f"{arm}{n:02d}" for arm, n in stations]
+
+
+def enu_axes(longitude: float, latitude: float) -> np.ndarray:
+    """Rows: the unit vectors east, north and up (ITRF) at a place, rad."""
+    sl, cl, sb, cb = math.sin(longitude), math.cos(longitude), math.sin(latitude), math.cos(latitude)
+    return np.array([[-sl, cl, 0.0], [-sb * cl, -sb * sl, cb], [cb * cl, cb * sl, sb]])
+
+
+def earth_rotation_angle(time) -> np.ndarray:
+    """Angle (rad) from the celestial intermediate origin to Greenwich at `time`, MJD in s.
+
+    IERS Conventions (2010), eq. 5.15, UT1 taken equal to UTC. Serves as Greenwich sidereal time here: precession,
+    nutation and aberration are left out, right ascension and declination are those of date.
+    """
+    days = np.asarray(time, float) / DAY - 51544.5
+    return 2 * np.pi * ((0.7790572732640 + SIDEREAL_RATE * days) % 1.0)
+
+
+def time_of_hour_angle(hour_angle, ra: float, longitude: float, mjd: float) -> np.ndarray:
+    """MJD in s at which a source has `hour_angle` (rad, negative before transit) around the transit after `mjd`."""
+    start = mjd * DAY
+    to_transit = (ra - longitude - earth_rotation_angle(start)) % (2 * np.pi)
+    return start + (to_transit + np.asarray(hour_angle)) / (2 * np.pi * SIDEREAL_RATE) * DAY
+
+
+def elevation(hour_angle, dec: float, latitude: float) -> np.ndarray:
+    """Elevation (rad) of a source of declination `dec` at `hour_angle` (rad)."""
+    up = math.sin(latitude) * math.sin(dec) + math.cos(latitude) * math.cos(dec) * np.cos(hour_angle)
+    return np.arcsin(up)
+
+
+def baseline_tracks(positions, time, phase_centre) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows in time order, baselines p < q within: antenna1, antenna2, time (row,) and uvw (row, 3) m.
+
+    With H the Greenwich hour angle of the phase centre and (X, Y, Z) the position of antenna1 less that of
+    antenna2 (Thompson, Moran & Swenson 2017, eq. 4.1):
+        u =  sin H X + cos H Y
+        v = -sin d cos H X + sin d sin H Y + cos d Z
+        w =  cos d cos H X - cos d sin H Y + sin d Z
+    The sign of the baseline is the one found in MeasurementSets of the VLA, ALMA, MeerKAT, ASKAP and MWA.
+    """
+    time = np.asarray(time, float)
+    p, q = np.triu_indices(len(positions), 1)
+    ra, dec = phase_centre
+    h = earth_rotation_angle(time) - ra
+    sh, ch, sd, cd = np.sin(h), np.cos(h), math.sin(dec), math.cos(dec)
+    zero = np.zeros_like(h)
+    rotation = np.array([[sh, ch, zero], [-sd * ch, sd * sh, zero + cd], [cd * ch, -cd * sh, zero + sd]])
+    uvw = np.einsum("ijt,bj->tbi", rotation, np.asarray(positions)[p] - np.asarray(positions)[q])
+    return np.tile(p, len(time)), np.tile(q, len(time)), np.repeat(time, len(p)), uvw.reshape(-1, 3)
+
+
+def radec_to_lmn(ra, dec, centre) -> tuple:
+    """Direction cosines (l east, m north, n towards the centre) of ra, dec about `centre`, all rad (SIN projection)."""
+    ra0, dec0 = centre
+    cd, sd, cd0, sd0 = np.cos(dec), np.sin(dec), math.cos(dec0), math.sin(dec0)
+    c = np.cos(np.asarray(ra) - ra0)
+    return cd * np.sin(np.asarray(ra) - ra0), sd * cd0 - cd * sd0 * c, sd * sd0 + cd * cd0 * c
+
+
+def lm_to_radec(l, m, centre) -> tuple:
+    """Inverse of radec_to_lmn on the visible hemisphere."""
+    ra0, dec0 = centre
+    n = np.sqrt(1 - np.asarray(l) ** 2 - np.asarray(m) ** 2)
+    dec = np.arcsin(m * math.cos(dec0) + n * math.sin(dec0))
+    return ra0 + np.arctan2(l, n * math.cos(dec0) - m * math.sin(dec0)), dec
+
+
+def predict_components(
+    uvw,
+    freq,
+    components: Sequence[Component],
+    phase_centre,
+    corr_type: Sequence[str],
+    attenuation: Callable | None = None,
+) -> np.ndarray:
+    """Visibilities (row, chan, corr) complex128, Jy: the direct sum over components, exact in w.
+
+    V(u,v,w) = sum_s B_s A_s G_s exp(+2 pi i (u l + v m + w (n - 1)) nu/c), with uvw (row, 3) m, freq (chan,) Hz.
+    G, the transform of a Gaussian of unit flux, is exp(-pi^2/(4 ln 2) (major^2 u'^2 + minor^2 v'^2)), u' the baseline
+    in wavelengths along the major axis; A = attenuation(radius rad, freq) the primary beam's power at the component's
+    centre. Channels and integrations are points (no smearing); feeds are taken to be unrotated.
+    """
+    freq = np.asarray(freq, float)
+    to_corr = np.array([STOKES_TO_CORR[c] for c in corr_type], complex)
+    scaled = np.asarray(uvw, float)[:, None, :] * (freq / C)[None, :, None]
+    u, v, w = np.moveaxis(scaled, -1, 0)
+    vis = np.zeros((*u.shape, len(corr_type)), complex)
+    for s in components:
+        l, m, n = radec_to_lmn(s.ra, s.dec, phase_centre)
+        n_minus_1 = -(l * l + m * m) / (1 + n)  # n - 1 without cancellation
+        spectrum = (freq / s.reffreq) ** s.spectral_index
+        if attenuation is not None:
+            spectrum = spectrum * attenuation(math.hypot(l, m), freq)
+        fringe = spectrum * np.exp(2j * np.pi * (u * l + v * m + w * n_minus_1))
+        if s.major > 0:
+            along = u * math.sin(s.pa) + v * math.cos(s.pa)
+            across = u * math.cos(s.pa) - v * math.sin(s.pa)
+            fringe *= np.exp(-(np.pi**2) / (4 * math.log(2)) * ((s.major * along) ** 2 + (s.minor * across) ** 2))
+        vis += fringe[..., None] * (to_corr @ np.array(s.stokes))
+    return vis
+
+
+def visibility_rms(sefd: float, width: float, integration: float, efficiency: float = 1.0) -> float:
+    """Noise (Jy) of the real, and of the imaginary, part of one correlation of one baseline and channel.
+
+    SEFD / (efficiency sqrt(2 width integration)): the radiometer equation (Thompson, Moran & Swenson 2017, eq. 6.50).
+    """
+    return sefd / (efficiency * math.sqrt(2 * width * integration))
+
+
+def thermal_noise(shape, rms: float, rng: np.random.Generator) -> np.ndarray:
+    """Complex Gaussian noise of `rms` in each of the real and imaginary parts."""
+    return rms * (rng.standard_normal(shape) + 1j * rng.standard_normal(shape))

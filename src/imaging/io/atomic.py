@@ -32,7 +32,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A path beside `path` to write a file or a directory to; it becomes `path` when the block ends well.
 
     The name keeps its ending (np.savez and casacore look at it). The bytes are on the disk before the name
-    changes. After an exception nothing remains and an older `path` is untouched. A full or unwritable disk is an ImagingError.
+    changes. After an exception nothing remains and an older `path` is untouched. A full or
+    unwritable disk is an ImagingError.
     """
     path = Path(path)
     partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}.{path.name}")

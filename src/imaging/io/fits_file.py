@@ -41,10 +41,21 @@ def card(key: str, value: object, comment: str = "") -> str:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{key} = {value}: FITS keywords hold finite numbers only")
-        text = repr(value).upper()
+        text = _real(value)
     else:
         text = str(int(value))
     return f"{key:<8}= {text:>20}{' / ' + _ascii(comment) if comment else ''}"[:80].ljust(80)
+
+
+def _real(value: float) -> str:
+    """At most 20 characters (FITS' fixed format, on which casacore insists), so 14 digits at the least."""
+    text = repr(value).upper()
+    for digits in range(16, 12, -1):
+        if len(text) <= 20:
+            break
+        mantissa, _, exponent = f"{value:.{digits}E}".partition("E")
+        text = f"{mantissa}E{int(exponent)}"
+    return text
 
 
 def _ascii(text: str) -> str:

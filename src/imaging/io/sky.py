@@ -21,7 +21,7 @@ def grid_wcs(grid: Grid):
     """astropy's celestial WCS of a Grid."""
     import numpy as np
 
-    from imaging.io.fits import FRAMES
+    from imaging.io.header import FRAMES
 
     xtype, ytype, radesys, equinox = FRAMES[grid.frame]
     ny, nx = grid.shape

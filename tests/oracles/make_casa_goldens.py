@@ -85,7 +85,7 @@ def clean():
     scales = {"deconvolver": "multiscale", "scales": [0, 5, 15], "cycleniter": 60, "threshold": "4mJy", "nmajor": 5}
     runs = {
         "hogbom": box | {"threshold": "12mJy", "cycleniter": 150},
-        "hogbom_nsigma": {"nsigma": 7.0, "cyclefactor": 1.5},
+        "hogbom_nsigma": {"nsigma": 5.0, "cyclefactor": 1.5, "nmajor": 5},
         "hogbom_one": box | {"niter": 1},
         "multiscale_bias0": scales | {"smallscalebias": 0.0},
         "multiscale_bias6": scales | box | {"smallscalebias": 0.6},

@@ -351,27 +351,53 @@ class Config(Section):
                 cut[section] = values[section]
         return cut
 
-    def digest(self) -> str:
-        """A short hash of the whole configuration."""
-        return digest(self.values())
+    def provenance(self) -> dict:
+        """What the headers of the final products say: everything that was set, its hash, and the versions."""
+        from importlib.metadata import version
 
+        packages = ("fringeflow", "numpy", "scipy", "numba", "python-casacore", "snakemake")
+        return {
+            "config": self.model_dump(mode="json", exclude_defaults=True),
+            "digest": digest(self.values()),
+            "versions": {package: version(package) for package in packages},
+        }
+
+    def identify_data(self) -> list[dict]:
+        """Fingerprints of the input MeasurementSets. Raises ImagingError where one is missing or no MS."""
+        from imaging.io.ms import fingerprint
+
+        if not self.data.vis:
+            raise ImagingError("No visibilities are named.", got="data.vis is empty",
+                               expected="the path of a MeasurementSet",
+                               next_step="set data.vis, for example data: {vis: my.ms}")  # fmt: skip
+        return [fingerprint(path, self.data.datacolumn) for path in self.data.vis]
+
+    def mask_files(self) -> list[str]:
+        """Files among the user's masks: inputs of the automask stage."""
+        texts = [m for m in self.mask.mask if isinstance(m, str) and "[" not in m]
+        return texts if self.mask.usemask == "user" else []
+
+    def pb_files(self) -> list[str]:
+        """The user's primary-beam image, where one is named."""
+        return [self.primary_beam.pbimage] if self.primary_beam.pbmodel == "image" else []
+
+
+_GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start", "image.width", "image.restfreq")
 
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
-    "weights": ("weighting.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
-                "image.width"),
-    "psf": ("name", "gridding.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
-            "image.width", "image.restfreq", "clean.psfcutoff"),
-    "pb": ("name", "primary_beam.*", "image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start",
-           "image.width", "image.restfreq"),
-    "major_cycle": ("gridding.*", "primary_beam.pblimit"),
-    "automask": ("mask.*",),
+    "weights": ("weighting.*", *_GRID),
+    "psf": ("gridding.*", "clean.psfcutoff", *_GRID),
+    "pb": ("primary_beam.*", *_GRID),
+    "major_cycle": ("gridding.*", *_GRID),
+    "automask": ("mask.*", "primary_beam.pblimit", "clean.niter", "clean.threshold", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
                "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
-               "mask.fastnoise", "mask.pbmask"),
+               "mask.fastnoise", "primary_beam.pblimit"),
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
-    "restore": ("restore.restoringbeam", "compat"),
+    "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "pbcor": ("primary_beam.pblimit",),
+    "report": ("name", "gridding.epsilon", "gridding.wterm"),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
 

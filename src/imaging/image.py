@@ -63,3 +63,9 @@ class Image:
     def with_data(self, data: np.ndarray, **changes) -> Image:
         """The same sky with other pixel values (and whatever else `changes` names)."""
         return replace(self, data=data, **changes)
+
+    def usable(self, shape: tuple[int, ...], pblimit: float) -> np.ndarray:
+        """Of this primary beam: the pixels of a cube of `shape` that count, bool; all of them where pblimit < 0."""
+        if pblimit < 0 or self.valid is None:
+            return np.ones(shape, dtype=bool)
+        return np.broadcast_to(self.valid, shape).copy()

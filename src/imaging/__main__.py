@@ -1,0 +1,100 @@
+"""The `imaging` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from imaging.errors import ImagingError
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    further = argv[argv.index("--") + 1 :] if "--" in argv else []
+    arguments = _parser().parse_args(argv[: argv.index("--")] if "--" in argv else argv)
+    try:
+        return arguments.call(arguments, further) or 0
+    except ImagingError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="imaging", description="Radio-synthesis imaging with Snakemake.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="image what a configuration file describes",
+                              epilog="What follows -- goes to Snakemake, for example: -- --profile profiles/slurm")  # fmt: skip
+    run.add_argument("configfile", type=Path)
+    run.add_argument("--cores", type=int, default=None, help="cores to use (default: all)")
+    run.add_argument("--set", action="append", default=[], metavar="section.key=value", help="change a value")
+    run.add_argument("--dry-run", action="store_true", help="show the plan only")
+    run.set_defaults(call=_run)
+
+    init = commands.add_parser("init", help="write a configuration for a MeasurementSet, with a fitting cell and size")
+    init.add_argument("ms", type=Path)
+    init.add_argument("--output", type=Path, default=None, help="default: <name of the MS>.yaml")
+    init.set_defaults(call=_init)
+
+    check = commands.add_parser("check", help="validate a configuration file")
+    check.add_argument("configfile", type=Path)
+    check.add_argument("--set", action="append", default=[], metavar="section.key=value", help="change a value")
+    check.set_defaults(call=_check)
+
+    warmup = commands.add_parser("warmup", help="compile the kernels once for this machine")
+    warmup.set_defaults(call=_warmup)
+
+    config = commands.add_parser("config", help="show the defaults, or regenerate the files made from them")
+    config.add_argument("--write", metavar="FOLDER", type=Path, help="write them into a checkout of the project")
+    config.set_defaults(call=_config)
+    return parser
+
+
+def _run(arguments, further: list[str]) -> int:
+    from imaging.run import run
+
+    return run(arguments.configfile, arguments.cores, tuple(arguments.set), further + ["-n"] * arguments.dry_run)
+
+
+def _check(arguments, further: list[str]) -> int:
+    from imaging.config import Config
+
+    config = Config.load(arguments.configfile, tuple(arguments.set))
+    config.identify_data()
+    print(f"{arguments.configfile} is in order.")
+    return 0
+
+
+def _init(arguments, further: list[str]) -> int:
+    from imaging.advise import starter
+
+    output = arguments.output or Path(f"{arguments.ms.name.removesuffix('.ms')}.yaml")
+    if output.exists():
+        raise ImagingError(f"{output} exists already.", expected="a new file",
+                           next_step="name another one with --output")  # fmt: skip
+    output.write_text(starter(arguments.ms))
+    print(f"{output} written; now: imaging run {output}")
+    return 0
+
+
+def _warmup(arguments, further: list[str]) -> int:
+    from imaging.warmup import warmup
+
+    for name, seconds in warmup():
+        print(f"{name:30s} {seconds:6.2f} s")
+    return 0
+
+
+def _config(arguments, further: list[str]) -> int:
+    from imaging import config_files
+
+    if arguments.write:
+        config_files.write(arguments.write)
+    else:
+        print(config_files.config_yaml(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

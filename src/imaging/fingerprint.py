@@ -1,0 +1,43 @@
+"""Fingerprints of the code behind a stage, so that a changed library reruns what it makes."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def fingerprint(stage: str) -> str:
+    """A hash of the sources that `imaging.stages.<stage>` is made of: its module and all it imports from here."""
+    modules = sorted(_closure(f"imaging.stages.{stage}"))
+    return hashlib.sha256(b"".join(_path(m).read_bytes() for m in modules)).hexdigest()[:16]
+
+
+def _path(module: str) -> Path:
+    base = PACKAGE.joinpath(*module.split(".")[1:])
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+@functools.cache
+def _imports(module: str) -> frozenset[str]:
+    """Modules of this package that `module` imports anywhere in its text, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(_path(module).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(m for m in found if m.split(".")[0] == "imaging" and _path(m).exists())
+
+
+def _closure(module: str) -> set[str]:
+    seen, todo = set(), [module]
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo.extend(_imports(current))
+    return seen

@@ -1,0 +1,18 @@
+"""Finding the parts that can be exchanged by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from imaging.errors import ImagingError
+
+DECONVOLVERS = ("clark", "hogbom", "multiscale")
+
+
+def find_deconvolver(name: str) -> Callable[..., dict]:
+    """The `deconvolve(residual, model, psf, meta)` function called `name` (contracts.Deconvolver)."""
+    if name not in DECONVOLVERS:
+        raise ImagingError(f"Unknown deconvolver {name!r}.", got=name, expected=", ".join(DECONVOLVERS),
+                           next_step="set clean.deconvolver to one of these")  # fmt: skip
+    return import_module(f"imaging.deconvolution.{name}").deconvolve

@@ -1,0 +1,36 @@
+"""What a job will need: memory and time computed from the sizes of the image and of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PLANES = {"ingest": 0, "weights": 2, "psf": 8, "pb": 4, "major_cycle": 10, "automask": 12, "decide": 6,
+          "minor_cycle": 14, "restore": 12, "pbcor": 5, "report": 4}  # fmt: skip
+"""Copies of the image in float32 that a stage holds at its peak."""
+GRIDDING = ("psf", "major_cycle")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    mem_mb: int
+    minutes: int
+
+
+def estimate(config, stage: str) -> Estimate:
+    """Memory (MB) and time (minutes) to ask a scheduler for; generous, and doubled at a second attempt."""
+    from imaging.units import parse_stokes
+
+    nx, ny = config.image.imsize
+    planes = len(parse_stokes(config.image.stokes)) * (max(config.image.nchan, 1) if config.image.specmode == "cube" else 1)
+    image_mb = nx * ny * planes * 4 / 2**20
+    memory = 500 + PLANES[stage] * image_mb
+    if stage in GRIDDING:
+        memory += 1.5 * config.gridding.memory / 2**20
+    data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
+    minutes = 10 + (20 * data_gb if stage in (*GRIDDING, "ingest", "weights") else 0) + image_mb / 16
+    return Estimate(round(memory), round(minutes))
+
+
+def _size(ms: Path) -> int:
+    return sum(path.stat().st_size for path in ms.glob("*.f*"))

@@ -1,0 +1,244 @@
+"""`imaging run`: validate, lock, clear what a killed run left, start Snakemake, show progress, explain failures."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from imaging.config import Config, load_values
+from imaging.errors import ImagingError
+from imaging.io.atomic import atomic_path, remove_partial
+from imaging.log import FAILED
+from imaging.names import Names
+from imaging.units import format_flux
+
+MARK = "FRINGEFLOW_RUN"
+"""Environment variable by which the processes of a run are known, also when their parent is gone."""
+
+
+def run(configfile: Path, cores: int | None, overrides: tuple[str, ...], further: list[str]) -> int:
+    """Image what `configfile` describes; returns the exit status."""
+    values = load_values(configfile, overrides)
+    config = Config.parse(values)
+    config.identify_data()
+    for path in (*config.mask_files(), *config.pb_files()):
+        if not Path(path).exists():
+            raise ImagingError(f"There is no file {path}.", got="no such file or directory",
+                               expected="the mask or beam file named in the configuration",
+                               next_step="check mask.mask and primary_beam.pbimage")  # fmt: skip
+    names = Names(config.name, image_format=config.image_format)
+    with _locked(Path(names.folder)):
+        mark = f"{os.path.abspath(names.folder)}"
+        _clear(names, mark)
+        effective = Path(names.folder) / f"{names.name}.config.yaml"
+        _write_yaml(values, effective)
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", str(effective),
+                   "--cores", str(cores or os.cpu_count()), "--rerun-incomplete", "--nolock", *further]  # fmt: skip
+        if shutil.which("scancel"):
+            command += _slurm_prefix(mark, further)
+        return _watch(command, names, {**os.environ, MARK: mark})
+
+
+def snakefile() -> Path:
+    """The workflow: beside the sources in a checkout, inside the package where it is installed."""
+    package = Path(__file__).parent
+    for root in (package.parents[1], package / "_project"):
+        if (root / "workflow" / "Snakefile").exists():
+            return root / "Snakefile"
+    raise ImagingError("The workflow is not installed.", expected="a Snakefile beside the package",
+                       next_step="install fringeflow from its checkout or wheel")  # fmt: skip
+
+
+def _write_yaml(values: dict, path: Path) -> None:
+    import yaml
+
+    with atomic_path(path) as partial:
+        partial.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "w")  # noqa: SIM115  (held open while the run lasts)
+    except OSError as error:
+        raise ImagingError(f"Results cannot be written to {folder}.", got=error.strerror,
+                           expected="a folder in which files can be made",
+                           next_step="change to another folder, or mend its permissions") from None  # fmt: skip
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ImagingError(f"{folder} is being worked on by another run.", got="its lock is taken",
+                               expected="one run at a time for a name",
+                               next_step="wait for it to end, or choose another name") from None  # fmt: skip
+        yield
+
+
+def _clear(names: Names, mark: str) -> None:
+    """End the orphaned jobs of a killed run and remove its half-written products and stale locks."""
+    if shutil.which("scancel"):
+        _cancel_slurm_jobs(_job_prefix(mark))
+    for pid in _orphans(mark):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while _orphans(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    remove_partial(names.folder)
+    locks = Path(".snakemake/locks")
+    for lock in locks.glob("*.output.lock"):
+        if f"{names.folder}/" in lock.read_text():
+            if _snakemake_here():
+                raise ImagingError(f"A Snakemake is at work on {names.folder}.", got="its lock and its process",
+                                   expected="one run at a time for a name", next_step="wait for it to end")  # fmt: skip
+            lock.unlink(missing_ok=True)
+            lock.with_name(lock.name.replace(".output.", ".input.")).unlink(missing_ok=True)
+
+
+def _processes():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            yield int(entry.name), entry
+
+
+def _orphans(mark: str) -> list[int]:
+    """Living processes that carry the mark of this run; the lock says that their parent is gone."""
+    wanted, found = f"{MARK}={mark}\0".encode(), []
+    for pid, entry in _processes():
+        with contextlib.suppress(OSError):
+            is_zombie = entry.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if not is_zombie and wanted in entry.joinpath("environ").read_bytes() + b"\0":
+                found.append(pid)
+    return found
+
+
+def _snakemake_here() -> bool:
+    """Whether a Snakemake other than ours runs in this folder."""
+    for _, entry in _processes():
+        with contextlib.suppress(OSError):
+            if b"snakemake" in entry.joinpath("cmdline").read_bytes() and os.readlink(entry / "cwd") == os.getcwd():
+                return True
+    return False
+
+
+def _job_prefix(mark: str) -> str:
+    return "fringeflow_" + hashlib.sha256(mark.encode()).hexdigest()[:12]
+
+
+def _slurm_prefix(mark: str, further: list[str]) -> list[str]:
+    """Name the jobs of this run, so that the next one can cancel what a killed one left in the queue."""
+    text = " ".join(further)
+    return ["--slurm-jobname-prefix", _job_prefix(mark)] if "slurm" in text else []
+
+
+def _cancel_slurm_jobs(prefix: str) -> None:
+    try:
+        listed = subprocess.run(["squeue", "-h", "--me", "-o", "%i %j"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    jobs = [line.split()[0] for line in listed.stdout.splitlines() if f" {prefix}" in line]
+    if jobs:
+        subprocess.run(["scancel", *jobs], check=False, timeout=30)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            left = subprocess.run(["squeue", "-h", "-j", ",".join(jobs), "-o", "%i"], capture_output=True, text=True)
+            if not left.stdout.strip():
+                break
+            time.sleep(0.5)
+
+
+def _watch(command: list[str], names: Names, environment: dict) -> int:
+    """Run Snakemake, its output in a log; print a line a cycle, and the messages of failed jobs."""
+    log_path = Path(names.folder) / "logs" / "snakemake.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    if any(option in command for option in ("-n", "--dry-run", "--dryrun", "--lint", "--summary", "--dag")):
+        return subprocess.run(command, env=environment).returncode
+    started = time.time()
+    with open(log_path, "w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+        progress = Progress(names, log_path, started)
+        try:
+            while process.poll() is None:
+                progress.update()
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait()
+        progress.update()
+    if process.returncode:
+        _explain(names, log_path, started)
+        return 1
+    progress.finish()
+    return 0
+
+
+class Progress:
+    """Says in a line what each finished cycle found, and on a terminal which stage is at work."""
+
+    def __init__(self, names: Names, log_path: Path, started: float):
+        self.names, self.log_path, self.started = names, log_path, started
+        self.position, self.shown, self.stage = 0, {}, ""
+        self.is_terminal = sys.stdout.isatty()
+
+    def update(self) -> None:
+        with open(self.log_path) as log:
+            log.seek(self.position)
+            for line in log:
+                words = line.split()
+                if len(words) == 2 and words[0] in ("rule", "checkpoint", "localrule", "localcheckpoint"):
+                    self._say_stage(words[1].rstrip(":"))
+            self.position = log.tell()
+        for path in sorted(Path(self.names.folder).glob(f"{self.names.name}.cycle*.state.json")):
+            changed = path.stat().st_mtime
+            if changed >= self.started and self.shown.get(path) != changed:
+                self.shown[path] = changed
+                self._say_cycle(json.loads(path.read_text()))
+
+    def _say_stage(self, stage: str) -> None:
+        if stage in ("default", "all", "loop"):
+            return
+        if self.is_terminal:
+            print(f"\r\033[K{stage} ...", end="", flush=True)
+        elif stage != self.stage and stage in ("ingest", "weights", "psf", "pb", "restore", "pbcor"):
+            self._line(stage)
+        self.stage = stage
+
+    def _say_cycle(self, state: dict) -> None:
+        line = f"cycle {state['cycle']}: peak {format_flux(state['peak'] or 0)}/beam, {state['iterdone']} iterations"
+        if state["stop"]:
+            line += f"; stop: {state['description']}"
+        else:
+            line += f"; cleaning to {format_flux(state['cycle_threshold'])}/beam"
+        self._line(line)
+
+    def _line(self, text: str) -> None:
+        print(("\r\033[K" if self.is_terminal else "") + text, flush=True)
+
+    def finish(self) -> None:
+        self._line(f"done in {time.time() - self.started:.0f} s: {self.names.folder}/")
+
+
+def _explain(names: Names, log_path: Path, started: float) -> None:
+    """Print the messages of the jobs that failed since `started`, or the end of Snakemake's own log."""
+    found = False
+    for path in sorted(Path(names.folder).glob("logs/*.log")):
+        if path != log_path and path.stat().st_mtime >= started - 1:
+            _, failed, message = path.read_text().rpartition(f"{FAILED} ")
+            if failed:
+                found = True
+                print(message.partition("\n")[2].rstrip(), file=sys.stderr)
+    if not found:
+        tail = [line for line in log_path.read_text().splitlines() if line.strip()][-12:]
+        message = ImagingError("Snakemake stopped.", got="\n             ".join(tail), expected="a finished run",
+                               next_step=f"see {log_path}")  # fmt: skip
+        print(message, file=sys.stderr)

@@ -1,0 +1,76 @@
+"""automask: where this cycle may clean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from imaging.algorithms import masking
+from imaging.algorithms.beams import common_beam
+from imaging.errors import ImagingError
+from imaging.image import Image
+from imaging.io.atomic import atomic_path
+from imaging.io.images import load_image, save_image
+from imaging.log import logger
+from imaging.stages.plan import largest_sidelobe
+from imaging.state import CleanState, MinorResult
+
+
+def automask(residual: str, psf: str, pb: str, previous="", previous_automask="", state="", minor="", *,
+             mask: str, automask: str, config) -> None:  # fmt: skip
+    """Make the image `mask` (1 is clean) and the state file of automatic masking.
+
+    In the first cycle there is no `previous` mask, `state` or `minor` result.
+    """
+    image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
+    valid = pb_image.usable(image.data.shape, config.primary_beam.pblimit)
+    if config.mask.usemask == "auto-multithresh":
+        data, memory = _automatic(image, beam_image, pb_image, valid, previous, previous_automask, state, minor, config)
+    else:
+        data, memory = _given(image, pb_image, config), {}
+        if config.compat != "casa":
+            data &= valid
+        if config.clean.niter and not data.any():
+            raise ImagingError("The mask is empty: there is nothing to clean.", got="0 pixels in the mask",
+                               expected="some pixels inside the primary beam",
+                               next_step="check mask.mask, mask.pbmask and primary_beam.pblimit")  # fmt: skip
+    logger.info("mask: %d pixels", np.count_nonzero(data))
+    with atomic_path(automask) as partial:
+        np.savez_compressed(partial, **memory)
+    save_image(image.with_data(data.astype(np.float32), unit="", beams=beam_image.beams), mask)
+
+
+def _given(image: Image, pb_image: Image, config) -> np.ndarray:
+    """The user's mask, all pixels where there is none, or the primary beam above pbmask."""
+    if config.mask.usemask == "pb":
+        return np.broadcast_to(np.nan_to_num(pb_image.data) > config.mask.pbmask, image.data.shape).copy()
+    if not config.mask.mask:
+        return np.ones(image.data.shape, dtype=bool)
+    from imaging.io.regions import load_mask
+
+    return load_mask(config.mask.mask, image.grid)
+
+
+def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, state, minor, config):
+    names = masking.AutomaskOptions.__dataclass_fields__
+    options = masking.AutomaskOptions(**{name: getattr(config.mask, name) for name in names})
+    if previous:
+        before = load_image(previous).data > 0
+        with np.load(previous_automask) as saved:
+            memory = masking.AutomaskState(saved["posmask"], saved["chanflag"], int(saved["iterdone"]))
+        last = CleanState.from_json(Path(state).read_text())
+        iterdone = last.iterdone + MinorResult.from_json(Path(minor).read_text()).iterdone
+        reached = last.threshold_reached
+    else:
+        before, memory = np.zeros(image.data.shape, dtype=bool), masking.AutomaskState.empty(image.data.shape)
+        iterdone, reached = 0, False
+    cell, beams = image.grid.cell, beam_image.beams
+    data, memory, noise = masking.automask(
+        image.data, valid, before, memory,
+        sidelobe=largest_sidelobe(beam_image),
+        beam=common_beam(list(beams)), cell=cell, options=options, iterdone=iterdone, threshold_reached=reached,
+        pb=np.broadcast_to(np.nan_to_num(pb_image.data), image.data.shape),
+    )  # fmt: skip
+    levels = [[(n.median, n.sigma, n.peak) for n in chan] for chan in noise]
+    return data, {"posmask": memory.posmask, "chanflag": memory.chanflag, "iterdone": memory.iterdone, "noise": levels}

@@ -1,0 +1,42 @@
+"""decide: go on, with this cycle's threshold and iterations, or stop, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from imaging.algorithms.cycle_control import Limits, next_state, residual_statistics
+from imaging.algorithms.masking import Noise
+from imaging.io.atomic import atomic_path
+from imaging.io.images import load_image
+from imaging.log import logger
+from imaging.stages.plan import largest_sidelobe
+from imaging.state import CleanState, MinorResult
+
+
+def decide(residual: str, mask: str, psf: str, pb: str, automask: str, previous="", minor="", *, state: str, config) -> None:
+    """Write the `state` of this cycle; in the first one there is no `previous` state or `minor` result."""
+    image, beam_image = load_image(residual), load_image(psf)
+    valid = load_image(pb).usable(image.data.shape, config.primary_beam.pblimit)
+    limits = Limits(**{name: getattr(config.clean, name) for name in Limits.__dataclass_fields__})
+    planes = residual_statistics(
+        image.data, load_image(mask).data > 0, valid, nsigma=limits.nsigma,
+        noise=_noise(automask), automasking=config.mask.usemask == "auto-multithresh", fastnoise=config.mask.fastnoise,
+    )  # fmt: skip
+    decision = next_state(
+        CleanState.from_json(Path(previous).read_text()) if previous else None,
+        MinorResult.from_json(Path(minor).read_text()) if minor else None,
+        planes, limits, largest_sidelobe(beam_image),
+        config.compat,
+    )  # fmt: skip
+    logger.info("cycle %d: peak %s Jy/beam, %d iterations, %s", decision.cycle, decision.peak, decision.iterdone,
+                decision.stop.sentence)  # fmt: skip
+    with atomic_path(state) as partial:
+        partial.write_text(decision.to_json())
+
+
+def _noise(automask: str) -> list[list[Noise]] | None:
+    """The noise that automatic masking measured in this residual, where it did."""
+    with np.load(automask) as saved:
+        return [[Noise(*plane) for plane in chan] for chan in saved["noise"].tolist()] if "noise" in saved else None

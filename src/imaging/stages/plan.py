@@ -1,0 +1,53 @@
+"""Shared by the stages that image: the grid of the image and the parts of the data, from files and settings."""
+
+from __future__ import annotations
+
+from imaging.algorithms.major_cycle import Accuracy, Part
+from imaging.algorithms.spectral import output_channels
+from imaging.algorithms.masking import sidelobe_level
+from imaging.image import Grid, Image
+from imaging.io.visibility_store import ImagingWeights, VisibilityStore
+from imaging.settings import Settings
+from imaging.units import FREQUENCY, parse_quantity
+
+
+def open_store(vis: str, image: Settings):
+    """The store, the grid that `image` describes on it, and the image channel of each of its parts' channels."""
+    store = VisibilityStore(vis)
+    freq, width, channel_map = output_channels(
+        [part.freq for part in store.parts], [part.width for part in store.parts],
+        image.specmode, image.nchan, image.start, image.width,
+    )  # fmt: skip
+    nx, ny = image.imsize
+    grid = Grid(
+        centre=tuple(store.meta["phase_centre"]),
+        cell=tuple(image.cell),
+        shape=(ny, nx),
+        freq=freq,
+        width=width,
+        stokes=tuple(store.meta["stokes"]),
+        specframe=store.meta.get("specframe", "TOPO"),
+        restfreq=parse_quantity(image.restfreq, FREQUENCY, "Hz") if image.restfreq else 0.0,
+    )
+    return store, grid, channel_map
+
+
+def open_parts(vis: str, weights: str, image: Settings) -> tuple[VisibilityStore, Grid, list[Part]]:
+    """The store, the grid of the image, and its parts with their imaging weights, memory-mapped."""
+    store, grid, channel_map = open_store(vis, image)
+    imaging_weights = ImagingWeights(weights)
+    parts = [
+        Part(part.uvw, part.freq, part.vis, imaging_weights[i], plane)
+        for i, (part, plane) in enumerate(zip(store.parts, channel_map, strict=True))
+    ]
+    return store, grid, parts
+
+
+def accuracy(gridding: Settings) -> Accuracy:
+    return Accuracy(gridding.epsilon, gridding.wterm, gridding.precision, gridding.backend, gridding.memory)
+
+
+def largest_sidelobe(psf: Image) -> float:
+    """The sidelobe level of the psf: one number for all channels."""
+    levels = [sidelobe_level(psf.data[chan, 0], psf.beams[chan], psf.grid.cell) for chan in range(len(psf.beams))]
+    return max(levels)

@@ -1,0 +1,116 @@
+"""The loop: major_cycle, automask, decide (go on or stop), minor_cycle, and again with the model it found."""
+
+
+rule major_cycle:
+    input:
+        vis=NAMES.vis(),
+        weights=NAMES.weights(),
+        model=previous("model"),
+    output:
+        residual=PRODUCT(NAMES.residual("{cycle}")),
+    log:
+        NAMES.log("major_cycle", "{cycle}"),
+    benchmark:
+        NAMES.benchmark("major_cycle", "{cycle}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory("major_cycle"),
+        runtime=runtime("major_cycle"),
+    params:
+        config=settings("major_cycle"),
+        code=fingerprint("major_cycle"),
+    group:
+        "clean"
+    script:
+        "../scripts/major_cycle.py"
+
+
+rule automask:
+    input:
+        *CONFIG.mask_files(),
+        residual=NAMES.residual("{cycle}"),
+        psf=NAMES.psf(),
+        pb=NAMES.pb(),
+        previous=previous("mask"),
+        previous_automask=previous("automask"),
+        state=previous("state"),
+        minor=previous("minor"),
+    output:
+        mask=PRODUCT(NAMES.mask("{cycle}")),
+        automask=NAMES.automask("{cycle}"),
+    log:
+        NAMES.log("automask", "{cycle}"),
+    benchmark:
+        NAMES.benchmark("automask", "{cycle}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("automask"),
+        runtime=runtime("automask"),
+    params:
+        config=settings("automask"),
+        code=fingerprint("automask"),
+    group:
+        "clean"
+    script:
+        "../scripts/automask.py"
+
+
+checkpoint decide:
+    input:
+        residual=NAMES.residual("{cycle}"),
+        mask=lambda wildcards: mask_of(int(wildcards.cycle)),
+        psf=NAMES.psf(),
+        pb=NAMES.pb(),
+        automask=lambda wildcards: NAMES.automask(int(wildcards.cycle) if AUTOMASK else 0),
+        previous=previous("state"),
+        minor=previous("minor"),
+    output:
+        state=NAMES.state("{cycle}"),
+    log:
+        NAMES.log("decide", "{cycle}"),
+    benchmark:
+        NAMES.benchmark("decide", "{cycle}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("decide"),
+        runtime=runtime("decide"),
+    params:
+        config=settings("decide"),
+        code=fingerprint("decide"),
+    group:
+        "clean"
+    script:
+        "../scripts/decide.py"
+
+
+rule minor_cycle:
+    input:
+        residual=NAMES.residual("{cycle}"),
+        mask=lambda wildcards: mask_of(int(wildcards.cycle)),
+        psf=NAMES.psf(),
+        state=NAMES.state("{cycle}"),
+        model=previous("model"),
+    output:
+        model_out=PRODUCT(NAMES.model("{cycle}")),
+        minor=NAMES.minor("{cycle}"),
+    log:
+        NAMES.log("minor_cycle", "{cycle}"),
+    benchmark:
+        NAMES.benchmark("minor_cycle", "{cycle}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory("minor_cycle"),
+        runtime=runtime("minor_cycle"),
+    params:
+        config=settings("minor_cycle"),
+        code=fingerprint("minor_cycle"),
+    group:
+        "clean"
+    script:
+        "../scripts/minor_cycle.py"

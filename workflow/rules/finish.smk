@@ -1,0 +1,89 @@
+"""After the loop: restored image, primary-beam correction, report."""
+
+
+rule loop:
+    # A finished loop is not looked at again unless restore has an ordinary input that changes with the limits.
+    output:
+        loop=NAMES.loop(),
+    log:
+        NAMES.log("loop"),
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        limits=json.dumps(settings("decide")),
+    shell:
+        "echo {params.limits:q} > {output.loop} 2> {log}"
+
+
+rule restore:
+    input:
+        unpack(finished),
+        psf=NAMES.psf(),
+        pb=NAMES.pb(),
+        loop=NAMES.loop(),
+    output:
+        image=PRODUCT(NAMES.image()),
+        residual_out=PRODUCT(NAMES.residual()),
+        model_out=PRODUCT(NAMES.model()),
+        mask_out=PRODUCT(NAMES.mask()),
+    log:
+        NAMES.log("restore"),
+    benchmark:
+        NAMES.benchmark("restore")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("restore"),
+        runtime=runtime("restore"),
+    params:
+        config=settings("restore"),
+        provenance=CONFIG.provenance(),
+        code=fingerprint("restore"),
+    script:
+        "../scripts/restore.py"
+
+
+rule pbcor:
+    input:
+        image=NAMES.image(),
+        pb=NAMES.pb(),
+    output:
+        image_pbcor=PRODUCT(NAMES.image_pbcor()),
+    log:
+        NAMES.log("pbcor"),
+    benchmark:
+        NAMES.benchmark("pbcor")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("pbcor"),
+        runtime=runtime("pbcor"),
+    params:
+        config=settings("pbcor"),
+        code=fingerprint("pbcor"),
+    script:
+        "../scripts/pbcor.py"
+
+
+rule report:
+    input:
+        unpack(history),
+        vis=NAMES.vis(),
+        image=NAMES.image(),
+        residual=NAMES.residual(),
+    output:
+        report=NAMES.report(),
+    log:
+        NAMES.log("report"),
+    benchmark:
+        NAMES.benchmark("report")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=runtime("report"),
+    params:
+        config=settings("report"),
+        code=fingerprint("report"),
+    script:
+        "../scripts/report.py"

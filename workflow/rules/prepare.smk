@@ -1,0 +1,91 @@
+"""Everything before the loop: visibilities, their weights, the psf and the primary beam."""
+
+
+rule ingest:
+    input:
+        ms=[ancient(path) for path in CONFIG.data.vis],
+    output:
+        vis=directory(NAMES.vis()),
+    log:
+        NAMES.log("ingest"),
+    benchmark:
+        NAMES.benchmark("ingest")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("ingest"),
+        runtime=runtime("ingest"),
+    params:
+        config=settings("ingest"),
+        identity=IDENTITY,
+        code=fingerprint("ingest"),
+    script:
+        "../scripts/ingest.py"
+
+
+rule weights:
+    input:
+        vis=NAMES.vis(),
+    output:
+        weights=directory(NAMES.weights()),
+    log:
+        NAMES.log("weights"),
+    benchmark:
+        NAMES.benchmark("weights")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("weights"),
+        runtime=runtime("weights"),
+    params:
+        config=settings("weights"),
+        code=fingerprint("weights"),
+    script:
+        "../scripts/weights.py"
+
+
+rule psf:
+    input:
+        vis=NAMES.vis(),
+        weights=NAMES.weights(),
+    output:
+        psf=PRODUCT(NAMES.psf()),
+        sumwt=PRODUCT(NAMES.sumwt()),
+    log:
+        NAMES.log("psf"),
+    benchmark:
+        NAMES.benchmark("psf")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory("psf"),
+        runtime=runtime("psf"),
+    params:
+        config=settings("psf"),
+        code=fingerprint("psf"),
+    script:
+        "../scripts/psf.py"
+
+
+rule pb:
+    input:
+        vis=NAMES.vis(),
+        weights=NAMES.weights(),
+        *CONFIG.pb_files(),
+    output:
+        pb=PRODUCT(NAMES.pb()),
+    log:
+        NAMES.log("pb"),
+    benchmark:
+        NAMES.benchmark("pb")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("pb"),
+        runtime=runtime("pb"),
+    params:
+        config=settings("pb"),
+        code=fingerprint("pb"),
+    script:
+        "../scripts/pb.py"

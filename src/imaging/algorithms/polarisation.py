@@ -1,0 +1,90 @@
+"""Correlations of linear or circular feeds to Stokes parameters, and which samples may be used.
+
+Conventions (IAU; Hamaker & Bregman 1996, A&AS 117, 161), per visibility:
+linear   I = (XX+YY)/2, Q = (XX-YY)/2, U = (XY+YX)/2, V = (XY-YX)/2i
+circular I = (RR+LL)/2, V = (RR-LL)/2, Q = (RL+LR)/2, U = (RL-LR)/2i
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imaging.errors import ImagingError
+
+_FROM = {
+    "linear": {"I": {"XX": 0.5, "YY": 0.5}, "Q": {"XX": 0.5, "YY": -0.5},
+               "U": {"XY": 0.5, "YX": 0.5}, "V": {"XY": -0.5j, "YX": 0.5j}},
+    "circular": {"I": {"RR": 0.5, "LL": 0.5}, "V": {"RR": 0.5, "LL": -0.5},
+                 "Q": {"RL": 0.5, "LR": 0.5}, "U": {"RL": -0.5j, "LR": 0.5j}},
+}  # fmt: skip
+_PARALLEL = ("XX", "YY", "RR", "LL")
+
+
+def stokes_matrix(correlations: tuple[str, ...], stokes: tuple[str, ...]) -> tuple[np.ndarray, list[int], list[int]]:
+    """How `stokes` follow from `correlations`.
+
+    Returns (matrix (pol, used), used, weighing): the complex factors, the places of the correlations that must
+    be good for a sample to be, in rising order, and the places *in used* of those whose weights are averaged:
+    the parallel hands where there are any. Raises ImagingError where a correlation is missing.
+    """
+    rows = [_recipe(correlations, plane) for plane in stokes]
+    if None in rows:
+        have = set(correlations)
+        singles = [c for c in correlations if len(c) == 2]
+        feasible = [p for p in "IQUV" if _recipe(correlations, p)] + singles
+        raise ImagingError(
+            f"Stokes {''.join(stokes)} cannot be made from the correlations in the data.",
+            got=", ".join(correlations) or "no correlations", expected=" or ".join(feasible) or "known correlations",
+            next_step=f"set image.stokes: {feasible[0]}" if feasible else f"these are not imaged: {sorted(have)}",
+        )  # fmt: skip
+    names = {name for row in rows for name in row}
+    if any(len(name) == 2 for name in names) and any(plane in "IQUV" for plane in stokes):
+        hands = {c for c in correlations if c in _PARALLEL}
+        names |= hands if len(hands) == 2 else set()
+    used = [i for i, c in enumerate(correlations) if c in names]
+    matrix = np.array([[row.get(correlations[i], 0.0) for i in used] for row in rows], np.complex64)
+    hands = [k for k, i in enumerate(used) if correlations[i] in _PARALLEL]
+    return matrix, used, hands or [0, len(used) - 1] if len(used) > 1 else [0]
+
+
+def _recipe(correlations: tuple[str, ...], plane: str) -> dict[str, complex] | None:
+    """Factors of the correlations that make one plane; None where some are missing."""
+    if plane in correlations:
+        return {plane: 1.0}
+    for kind in _FROM.values():
+        recipe = kind.get(plane)
+        if recipe and all(name in correlations for name in recipe):
+            return recipe
+    return None
+
+
+def make_stokes(
+    vis: np.ndarray, flag: np.ndarray, weight: np.ndarray, uvw: np.ndarray, matrix: np.ndarray, weighing: list[int]
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Samples of one Stokes set from those of the correlations used.
+
+    vis (row, chan, used) complex, overwritten; flag likewise bool; weight (row, chan or 1, used); uvw (row, 3).
+    Returns vis (pol, row, chan) complex64, weight (row, chan) float32, and the numbers of samples: selected,
+    flagged, nonfinite, zero_weight, good, the first that applies in this order. A sample is good where every
+    correlation used is unflagged and finite with a finite weight above zero; elsewhere vis and weight are 0.
+    The weight is the mean of the hands', (wp + wq)/2.
+    """
+    flagged = flag.any(axis=2)
+    infinite = ~(np.isfinite(vis.real) & np.isfinite(vis.imag)).all(axis=2)
+    infinite |= ~np.isfinite(weight).all(axis=2) | ~np.isfinite(uvw).all(axis=1)[:, None]
+    infinite &= ~flagged
+    positive = (weight > 0).all(axis=2)
+    good = ~flagged & ~infinite & positive
+    counts = {
+        "selected": flagged.size,
+        "flagged": int(flagged.sum()),
+        "nonfinite": int(infinite.sum()),
+        "good": int(good.sum()),
+    }
+    counts["zero_weight"] = counts["selected"] - counts["flagged"] - counts["nonfinite"] - counts["good"]
+    vis[~good] = 0
+    mean = np.mean(weight[..., weighing], axis=2, dtype=np.float64).astype(np.float32)
+    made = np.empty((len(matrix), *good.shape), np.complex64)
+    for plane, factors in zip(made, matrix, strict=True):
+        plane[...] = sum(f * vis[..., k] for k, f in enumerate(factors) if f != 0)
+    return made, np.where(good, mean, np.float32(0)), counts

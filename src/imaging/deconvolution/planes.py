@@ -1,0 +1,110 @@
+"""What the built-in deconvolvers share: planes one by one, each with its threshold, bookkeeping and stop code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..contracts import Meta
+from ..kernels import clean as kernel
+from ..state import PlaneResult, PlaneStop
+
+CHUNK = 20_000  # components recorded in one call of the kernel
+DIVERGED = 0.1  # relative rise of a plane's peak in one minor cycle
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneJob:
+    """One plane's work: images (ny, nx) of one dtype, `mask` bool, `threshold` Jy/beam, iterations allowed."""
+
+    residual: np.ndarray
+    model: np.ndarray
+    psf: np.ndarray
+    mask: np.ndarray
+    gain: float
+    threshold: float
+    max_iterations: int
+    options: dict
+    compat: str
+
+
+def clean_planes(residual, model, psf, meta: Meta, clean_plane: Callable[[PlaneJob], int]) -> dict:
+    """The Deconvolver contract from `clean_plane`, which updates a job's residual and model and counts iterations."""
+    residual, model = np.ascontiguousarray(residual), np.ascontiguousarray(model)
+    budget = meta.max_iterations - meta.iteration_number
+    level, proceed = 0.0, False
+    for chan in range(residual.shape[0]):
+        for pol in range(residual.shape[1]):
+            result = _clean_one(residual[chan, pol], model[chan, pol], psf[chan], meta, chan, pol, budget, clean_plane)
+            meta.plane_results.append(result)
+            meta.iteration_number += result.iterations
+            level = max(level, result.peak_after or 0.0)
+            proceed |= result.iterations > 0 and (result.peak_after or 0.0) > meta.final_threshold
+    return {"residual": residual, "model": model, "level": level, "continue": bool(proceed)}
+
+
+def _clean_one(residual, model, psf, meta, chan, pol, budget, clean_plane) -> PlaneResult:
+    finite = np.isfinite(residual)
+    mask = finite if meta.mask is None else meta.mask[chan, pol] & finite
+    before = peak(residual, mask)
+    if before is None or not psf.any():
+        return PlaneResult(chan, pol, 0, before, before, float(model[finite].sum()), PlaneStop.SKIPPED)
+    cycle = max(meta.major_iter_threshold, meta.final_threshold)
+    if meta.major_iter_threshold == 0 and meta.mgain < 1:
+        cycle = max(cycle, before * (1 - meta.mgain))
+    nsigma = 0.0 if meta.plane_thresholds is None else float(meta.plane_thresholds[chan, pol])
+    job = PlaneJob(
+        residual, model, np.ascontiguousarray(psf, residual.dtype), mask, meta.gain, max(cycle, nsigma), budget,
+        meta.options, meta.compat,
+    )  # fmt: skip
+    done = clean_plane(job) if budget > 0 and before > job.threshold else 0
+    after = peak(residual, mask)
+    stop = stop_code(done, budget, before, after, cycle, nsigma)
+    return PlaneResult(chan, pol, done, before, after, float(model[finite].sum(dtype=np.float64)), stop)
+
+
+def peak(image: np.ndarray, mask: np.ndarray) -> float | None:
+    """max |image| in the mask; None where it is empty."""
+    values = image[mask]
+    return float(np.abs(values).max()) if values.size else None
+
+
+def stop_code(done: int, budget: int, before: float, after: float, cycle: float, nsigma: float) -> PlaneStop:
+    """tclean's code for one plane's minor cycle; later tests overrule earlier ones."""
+    code = PlaneStop.EARLY
+    if done >= budget:
+        code = PlaneStop.CYCLENITER
+    if cycle >= nsigma and after <= cycle:
+        code = PlaneStop.CYCLETHRESHOLD
+    elif cycle < nsigma and after <= nsigma:
+        code = PlaneStop.NSIGMA
+    if done == 0 and code == PlaneStop.EARLY:
+        code = PlaneStop.NO_ITERATIONS
+    if done > 0 and after > (1 + DIVERGED) * before:
+        code = PlaneStop.DIVERGED
+    return code
+
+
+def run_kernel(images, psfs, volumes, biases, masks, gain, threshold, limit, growth):
+    """Find up to `limit` components; arrays as in `kernels.clean.clean`, masks (scale, ny, nx).
+
+    Returns components (n, 3), fluxes (n,), figures of merit (n,) and the kernel's code. All arithmetic is in the
+    dtype of `images`.
+    """
+    real = images.dtype.type
+    runs = [kernel.find_runs(np.ascontiguousarray(m)) for m in masks]
+    starts = np.concatenate([[0], np.cumsum([len(r) for r in runs])])
+    parts, code, remaining = [], kernel.GOING_ON, limit
+    while remaining > 0 and code == kernel.GOING_ON:
+        room = min(remaining, CHUNK)
+        components, fluxes, history = np.empty((room, 3), np.int64), np.empty(room, images.dtype), np.empty(room)
+        n, code = kernel.clean(
+            images, psfs, volumes.astype(images.dtype), biases.astype(images.dtype), np.concatenate(runs), starts,
+            real(gain), real(threshold), growth, components, fluxes, history,
+        )  # fmt: skip
+        parts.append((components[:n], fluxes[:n], history[:n]))
+        remaining -= n
+    components, fluxes, history = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return components, fluxes, history, code

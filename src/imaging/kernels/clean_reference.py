@@ -1,0 +1,51 @@
+"""Hogbom (1974) and multi-scale clean (Cornwell 2008, IEEE JSTSP 2, 793) in plain numpy: what `clean` computes."""
+
+import numpy as np
+
+from .clean import BELOW_THRESHOLD, DIVERGING, GOING_ON
+
+
+def find_runs(mask):
+    """Maximal horizontal runs of True in `mask`: row, first column, column after the last."""
+    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, first = np.nonzero(edges == 1)
+    return np.stack([rows, first, np.nonzero(edges == -1)[1]], axis=1).astype(np.int64)
+
+
+def _shifted(psf, shape, y, x):
+    """The psf with its centre on (y, x), zero beyond its edges."""
+    out = np.zeros(shape, psf.dtype)
+    (ny, nx), (cy, cx) = shape, (psf.shape[0] // 2, psf.shape[1] // 2)
+    y0, y1, x0, x1 = max(0, y - cy), min(ny, y - cy + psf.shape[0]), max(0, x - cx), min(nx, x - cx + psf.shape[1])
+    out[y0:y1, x0:x1] = psf[y0 - y + cy : y1 - y + cy, x0 - x + cx : x1 - x + cx]
+    return out
+
+
+def clean(images, psfs, volumes, biases, runs, starts, gain, threshold, growth, components, fluxes, history):
+    """Same arguments and results as the fast one; images are only meaningful inside the runs."""
+    masks = np.zeros(images.shape, bool)
+    for a in range(len(images)):
+        for row, first, last in runs[starts[a] : starts[a + 1]]:
+            masks[a, row, first:last] = True
+    for n in range(len(components)):
+        peaks = [np.unravel_index(np.argmax(np.where(m, abs(d), -1)), d.shape) for d, m in zip(images, masks)]
+        values = np.array([d[p] if m.any() else 0 for d, p, m in zip(images, peaks, masks)])
+        merits = np.where(masks.any((1, 2)), abs(values * (values * biases / volumes)), -1)
+        a = int(np.argmax(merits))
+        strength = values[a] / volumes[a]
+        if merits[a] < 0 or abs(strength) < threshold:
+            return n, BELOW_THRESHOLD
+        first = abs(strength) if n == 0 else first
+        smallest = merits[a] if n == 0 else min(smallest, merits[a])
+        if (abs(strength) > growth[0] * first) if growth[1] == 0 else (merits[a] > growth[0] * smallest):
+            return n, DIVERGING
+        components[n], fluxes[n], history[n] = (a, *peaks[a]), gain * strength, merits[a]
+        for b in range(len(images)):
+            images[b] -= np.where(masks[b], fluxes[n] * _shifted(psfs[a, b], images[b].shape, *peaks[a]), 0)
+    return len(components), GOING_ON
+
+
+def add_components(model, patches, components, fluxes):
+    """model += fluxes times patches centred on each component."""
+    for (scale, y, x), flux in zip(components, fluxes):
+        model += flux * _shifted(patches[scale], model.shape, y, x)

@@ -1,4 +1,4 @@
-"""The declaration of a simulated observation: array, track, band, noise and sky (`config/demo-sky.yaml`)."""
+"""The declaration of a simulated observation: array, track, band, noise and sky (`workflow/demo/sky.yaml`)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Observation(Section):
     reffreq: Frequency = 0.0
     """Frequency at which flux densities are given; 0Hz for the middle of the band."""
     pbmodel: Literal["auto", "airy", "cos3", "gaussian", "polynomial", "none"] = "auto"
-    """Primary beam that attenuates the sky in every channel, as `primary_beam.pbmodel` of the imaging; none for none."""
+    """Primary beam that attenuates the sky in every channel, as `primary_beam.pbmodel` in imaging."""
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     """The sky."""
 

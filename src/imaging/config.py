@@ -397,7 +397,7 @@ READS: dict[str, tuple[str, ...]] = {
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "pbcor": ("primary_beam.pblimit",),
-    "report": ("name", "gridding.epsilon", "gridding.wterm"),
+    "report": ("gridding.*", *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
 

@@ -65,5 +65,7 @@ def config_table() -> str:
             lines += ["| parameter | default | meaning | read by |", "|---|---|---|---|"]
         for path, inner in rows:
             readers = [stage for stage, paths in READS.items() if path in paths or f"{name}.*" in paths]
-            lines.append(f"| `{path}` | `{_text(inner.default)}` | {inner.description} | {', '.join(readers) or 'names'} |")
+            lines.append(
+                f"| `{path}` | `{_text(inner.default)}` | {inner.description} | {', '.join(readers) or 'names'} |"
+            )
     return "\n".join(lines) + "\n"

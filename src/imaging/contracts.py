@@ -89,6 +89,4 @@ class Deconvolver(Protocol):
     "level" (the peak that remains, Jy/beam) and "continue" (whether another major cycle is worth it).
     """
 
-    def __call__(
-        self, residual: np.ndarray, model: np.ndarray, psf: np.ndarray, meta: Meta
-    ) -> dict[str, Any]: ...
+    def __call__(self, residual: np.ndarray, model: np.ndarray, psf: np.ndarray, meta: Meta) -> dict[str, Any]: ...

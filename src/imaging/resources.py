@@ -22,7 +22,9 @@ def estimate(config, stage: str) -> Estimate:
     from imaging.units import parse_stokes
 
     nx, ny = config.image.imsize
-    planes = len(parse_stokes(config.image.stokes)) * (max(config.image.nchan, 1) if config.image.specmode == "cube" else 1)
+    planes = len(parse_stokes(config.image.stokes)) * (
+        max(config.image.nchan, 1) if config.image.specmode == "cube" else 1
+    )
     image_mb = nx * ny * planes * 4 / 2**20
     memory = 500 + PLANES[stage] * image_mb
     if stage in GRIDDING:

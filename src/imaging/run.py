@@ -165,7 +165,9 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
         return subprocess.run(command, env=environment).returncode
     started = time.time()
     with open(log_path, "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
         progress = Progress(names, log_path, started)
         try:
             while process.poll() is None:

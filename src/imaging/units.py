@@ -16,14 +16,26 @@ ANGLE = {
     "mas": math.pi / 648000e3,
     "uas": math.pi / 648000e6,
 }
-FLUX = {f"{prefix}Jy{per}": scale for prefix, scale in
-        {"": 1.0, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9}.items() for per in ("", "/beam")}
+FLUX = {
+    f"{prefix}Jy{per}": scale
+    for prefix, scale in {"": 1.0, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9}.items()
+    for per in ("", "/beam")
+}
 FREQUENCY = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9, "THz": 1e12}
 LENGTH = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "km": 1e3}
 TIME = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 VELOCITY = {"m/s": 1.0, "km/s": 1e3}
-MEMORY = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40,
-          "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+MEMORY = {
+    "B": 1.0,
+    "KiB": 2.0**10,
+    "MiB": 2.0**20,
+    "GiB": 2.0**30,
+    "TiB": 2.0**40,
+    "kB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "TB": 1e12,
+}
 TAPER = {**ANGLE, "lambda": 1.0, "klambda": 1e3, "Mlambda": 1e6}
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?$")

@@ -19,7 +19,7 @@ rule major_cycle:
         mem_mb=memory("major_cycle"),
         runtime=runtime("major_cycle"),
     params:
-        config=settings("major_cycle"),
+        settings=settings("major_cycle"),
         code=fingerprint("major_cycle"),
     group:
         "clean"
@@ -50,7 +50,7 @@ rule automask:
         mem_mb=memory("automask"),
         runtime=runtime("automask"),
     params:
-        config=settings("automask"),
+        settings=settings("automask"),
         code=fingerprint("automask"),
     group:
         "clean"
@@ -79,7 +79,7 @@ checkpoint decide:
         mem_mb=memory("decide"),
         runtime=runtime("decide"),
     params:
-        config=settings("decide"),
+        settings=settings("decide"),
         code=fingerprint("decide"),
     group:
         "clean"
@@ -92,6 +92,7 @@ rule minor_cycle:
         residual=NAMES.residual("{cycle}"),
         mask=lambda wildcards: mask_of(int(wildcards.cycle)),
         psf=NAMES.psf(),
+        sumwt=NAMES.sumwt(),
         state=NAMES.state("{cycle}"),
         model=previous("model"),
     output:
@@ -108,7 +109,7 @@ rule minor_cycle:
         mem_mb=memory("minor_cycle"),
         runtime=runtime("minor_cycle"),
     params:
-        config=settings("minor_cycle"),
+        settings=settings("minor_cycle"),
         code=fingerprint("minor_cycle"),
     group:
         "clean"

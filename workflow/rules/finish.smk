@@ -36,7 +36,7 @@ rule restore:
         mem_mb=memory("restore"),
         runtime=runtime("restore"),
     params:
-        config=settings("restore"),
+        settings=settings("restore"),
         provenance=CONFIG.provenance(),
         code=fingerprint("restore"),
     script:
@@ -59,7 +59,7 @@ rule pbcor:
         mem_mb=memory("pbcor"),
         runtime=runtime("pbcor"),
     params:
-        config=settings("pbcor"),
+        settings=settings("pbcor"),
         code=fingerprint("pbcor"),
     script:
         "../scripts/pbcor.py"
@@ -69,8 +69,8 @@ rule report:
     input:
         unpack(history),
         vis=NAMES.vis(),
+        weights=NAMES.weights(),
         image=NAMES.image(),
-        residual=NAMES.residual(),
     output:
         report=NAMES.report(),
     log:
@@ -83,7 +83,7 @@ rule report:
         mem_mb=memory("report"),
         runtime=runtime("report"),
     params:
-        config=settings("report"),
+        settings=settings("report"),
         code=fingerprint("report"),
     script:
         "../scripts/report.py"

@@ -16,7 +16,7 @@ rule ingest:
         mem_mb=memory("ingest"),
         runtime=runtime("ingest"),
     params:
-        config=settings("ingest"),
+        settings=settings("ingest"),
         identity=IDENTITY,
         code=fingerprint("ingest"),
     script:
@@ -38,7 +38,7 @@ rule weights:
         mem_mb=memory("weights"),
         runtime=runtime("weights"),
     params:
-        config=settings("weights"),
+        settings=settings("weights"),
         code=fingerprint("weights"),
     script:
         "../scripts/weights.py"
@@ -62,7 +62,7 @@ rule psf:
         mem_mb=memory("psf"),
         runtime=runtime("psf"),
     params:
-        config=settings("psf"),
+        settings=settings("psf"),
         code=fingerprint("psf"),
     script:
         "../scripts/psf.py"
@@ -85,7 +85,7 @@ rule pb:
         mem_mb=memory("pb"),
         runtime=runtime("pb"),
     params:
-        config=settings("pb"),
+        settings=settings("pb"),
         code=fingerprint("pb"),
     script:
         "../scripts/pb.py"

@@ -9,6 +9,6 @@ with log_to(snakemake.log[0], "restore"):
     restore(
         **snakemake.input,
         **snakemake.output,
-        config=Settings.of(snakemake.params.config),
+        settings=Settings.of(snakemake.params.settings),
         provenance=snakemake.params.provenance,
     )

@@ -23,12 +23,12 @@ def from_covariance(matrix: np.ndarray) -> Beam:
     """The beam of a matrix; PA in (-90, 90] degrees. Eigenvalues below zero count as zero."""
     values, vectors = np.linalg.eigh(matrix)
     x, y = vectors[:, 1]
-    pa = math.atan2(-x, y)
-    if pa > math.pi / 2:
-        pa -= math.pi
-    elif pa <= -math.pi / 2:
-        pa += math.pi
-    return Beam(math.sqrt(max(values[1], 0.0)), math.sqrt(max(values[0], 0.0)), pa)
+    return Beam(math.sqrt(max(values[1], 0.0)), math.sqrt(max(values[0], 0.0)), fold(math.atan2(-x, y)))
+
+
+def fold(pa: float) -> float:
+    """The same position angle in (-90, 90] degrees; rad."""
+    return pa - math.pi * math.ceil(pa / math.pi - 0.5)
 
 
 def area(beam: Beam) -> float:
@@ -73,25 +73,61 @@ def deconvolve_beam(target: Beam, source: Beam) -> Beam | None:
     return from_covariance(difference)
 
 
-def common_beam(beams: list[Beam]) -> Beam:
-    """The smallest beam found to which every one of `beams` can be convolved.
+def common_beam(beams: list[Beam], compat: str = "") -> Beam:
+    """A small beam to which every one of `beams` can be convolved.
 
-    The largest by area where that will do. Otherwise it is replaced, for the first beam it cannot be made from, by the
+    The largest by area where that will do. Otherwise it is replaced, for a beam it cannot be made from, by the
     ellipse that encloses both: in the frame where the larger is a circle, aligned with the other's axes; then 0.1 %
-    larger until both fit; and the search starts again.
+    larger until both fit; and the search starts again. With compat "casa" the last such beam instead of the first is
+    taken, beams at right angles are enclosed by their major axes unseen, and angles beyond 90 degrees are mirrored
+    (all of which can only give a larger beam).
     """
-    beams = list(beams)
+    beams = [Beam(b.major, b.minor, fold(b.pa)) for b in beams]
+    fits, enclose = (_fits_casa, _enclose_casa) if compat == "casa" else (_fits, _enclose)
     while True:
         largest = max(range(len(beams)), key=lambda k: area(beams[k]))
         target = beams[largest]
-        problem = next((b for b in beams if b != target and deconvolve_beam(target, b) is None), None)
-        if problem is None:
+        problems = [b for b in beams if b != target and not fits(target, b)]
+        if not problems:
             return target
-        values, vectors = np.linalg.eigh(covariance(target))
-        to_circle = vectors @ np.diag(values**-0.5) @ vectors.T
-        back = np.linalg.inv(to_circle)
-        sizes, axes = np.linalg.eigh(to_circle @ covariance(problem) @ to_circle)
-        enclosing = from_covariance(back @ axes @ np.diag(np.maximum(sizes, 1.0)) @ axes.T @ back)
-        while deconvolve_beam(enclosing, target) is None or deconvolve_beam(enclosing, problem) is None:
+        problem = problems[-1 if compat == "casa" else 0]
+        if compat == "casa" and abs(problem.pa - target.pa) == math.pi / 2:
+            upper, lower = (target, problem) if target.major >= problem.major else (problem, target)
+            return Beam(upper.major, lower.major, upper.pa)
+        enclosing = enclose(target, problem)
+        while not (fits(enclosing, target) and fits(enclosing, problem)):
             enclosing = Beam(1.001 * enclosing.major, 1.001 * enclosing.minor, enclosing.pa)
         beams[largest] = enclosing
+
+
+def _fits(target: Beam, source: Beam) -> bool:
+    return deconvolve_beam(target, source) is not None
+
+
+def _fits_casa(target: Beam, source: Beam) -> bool:
+    """A kernel of zero width does not count (in CASA rounding has it so)."""
+    return bool(np.linalg.eigvalsh(covariance(target) - covariance(source))[0] > 1e-12 * target.major**2)
+
+
+def _enclose(target: Beam, problem: Beam) -> Beam:
+    values, vectors = np.linalg.eigh(covariance(target))
+    to_circle = vectors @ np.diag(values**-0.5) @ vectors.T
+    back = np.linalg.inv(to_circle)
+    sizes, axes = np.linalg.eigh(to_circle @ covariance(problem) @ to_circle)
+    return from_covariance(back @ axes @ np.diag(np.maximum(sizes, 1.0)) @ axes.T @ back)
+
+
+def _enclose_casa(target: Beam, problem: Beam) -> Beam:
+    squeeze = math.sqrt(target.minor / target.major)
+    major, _, angle = _scaled(problem.major, problem.minor, problem.pa - target.pa, squeeze)
+    major, minor, angle = _scaled(major, math.sqrt(target.major * target.minor), angle, 1 / squeeze)
+    return Beam(major, minor, fold(angle + target.pa))
+
+
+def _scaled(major: float, minor: float, angle: float, squeeze: float) -> tuple[float, float, float]:
+    """An ellipse at `angle` from x after scaling x by `squeeze` and y by its inverse; angle folded into a quadrant."""
+    along, across = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
+    scale = np.diag([squeeze, 1 / squeeze])
+    matrix = scale @ (major**2 * np.outer(along, along) + minor**2 * np.outer(across, across)) @ scale
+    values, vectors = np.linalg.eigh(matrix)
+    return math.sqrt(values[1]), math.sqrt(values[0]), math.copysign(math.acos(min(1.0, abs(vectors[0, 1]))), angle)

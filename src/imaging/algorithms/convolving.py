@@ -39,12 +39,12 @@ def convolve_patch(plane: np.ndarray, patch: np.ndarray) -> np.ndarray:
 
 
 def convolve_periodic(plane: np.ndarray, patch: np.ndarray) -> np.ndarray:
-    """As `convolve_patch`, but what leaves the plane at one edge comes back at the other; patch no larger than plane."""
+    """As `convolve_patch`, but what leaves the plane at one edge comes back at the other."""
     from scipy import fft
 
     kernel = np.zeros(plane.shape)
-    kernel[: patch.shape[0], : patch.shape[1]] = patch
-    kernel = np.roll(kernel, [-(n // 2) for n in patch.shape], (0, 1))
+    rows, columns = ((np.arange(p) - p // 2) % n for p, n in zip(patch.shape, plane.shape, strict=True))
+    np.add.at(kernel, np.ix_(rows, columns), patch)
     return fft.irfft2(fft.rfft2(plane.astype(np.float64)) * fft.rfft2(kernel), plane.shape)
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from imaging.image import Grid
+from imaging.kernels import gridding_reference
+
+SPEED_OF_LIGHT = 299792458.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,9 @@ def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=N
                     continue
                 sumwt[plane] += total
                 vis = None if psf else np.asarray(part.vis[:, rows, channels])
-                operator = _operator(part.uvw[rows], part.freq[channels], grid, accuracy, threads)
+                operator = _operator(part.uvw[rows], part.freq[channels], weight > 0, grid, accuracy, threads)
                 if used is not None:
-                    vis = vis - operator.dirty2vis(used, weight)
+                    vis = vis - operator.dirty2vis(used)
                 sums[plane] += operator.vis2dirty(vis, weight)
     return sums, sumwt
 
@@ -78,16 +81,36 @@ def normalise(sums: np.ndarray, sumwt: np.ndarray) -> np.ndarray:
     return (sums * scale[:, None, None, None]).astype(np.float32)
 
 
-def _operator(uvw, freq, grid: Grid, accuracy: Accuracy, threads: int):
+def _operator(uvw, freq, mask, grid: Grid, accuracy: Accuracy, threads: int):
     if accuracy.backend == "reference":
-        from imaging.algorithms.gridding import DirectSum as Operator
-    else:
-        from imaging.algorithms.gridding import Gridder as Operator
+        return _DirectSum(np.asarray(uvw), freq, grid, accuracy.wterm)
+    from imaging.algorithms.gridding import Gridder
+
     precision = accuracy.precision
     if precision == "auto":
         precision = "single" if accuracy.epsilon >= 1e-5 else "double"
-    return Operator(uvw, freq, grid.shape, grid.cell, accuracy.epsilon, wterm=accuracy.wterm, precision=precision,
-                    memory=accuracy.memory, threads=threads)  # fmt: skip
+    return Gridder(uvw, freq, grid.shape, grid.cell, accuracy.epsilon, mask=mask, wterm=accuracy.wterm,
+                   precision=precision, memory=accuracy.memory, threads=threads)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _DirectSum:
+    """The operator pair as direct sums, for `backend: reference`."""
+
+    uvw: np.ndarray
+    freq: np.ndarray
+    grid: Grid
+    wterm: bool
+
+    def vis2dirty(self, vis, weight):
+        planes = np.ones((1, *weight.shape)) if vis is None else vis
+        weights = np.broadcast_to(weight, planes.shape)
+        return gridding_reference.vis2dirty(
+            self.uvw, self.freq, planes, weights, self.grid.shape, self.grid.cell, wterm=self.wterm
+        )
+
+    def dirty2vis(self, image):
+        return gridding_reference.dirty2vis(self.uvw, self.freq, image, self.grid.cell, wterm=self.wterm)
 
 
 def _as_slice(index: np.ndarray):
@@ -103,3 +126,32 @@ def _row_batches(part: Part, channels, npol: int, memory: float) -> list[slice]:
     nchan = len(part.freq[channels])
     rows = max(1024, int(memory / 4 / (nchan * (24 * npol + 24))))
     return [slice(first, min(first + rows, nrow)) for first in range(0, nrow, rows)]
+
+
+def measure_accuracy(parts: list[Part], grid: Grid, accuracy: Accuracy, samples: int = 100_000) -> float | None:
+    """Error of the gridded sums against direct Fourier sums: rms over some pixels, relative to the dirty peak.
+
+    Taken on up to `samples` visibilities of the first part with any weight, spread over its rows, and on 40
+    pixels spread over the image.
+    """
+    for part in parts:
+        step = -(-part.vis[0].size // samples)
+        weight = np.asarray(part.weight[::step])
+        if weight.any():
+            break
+    else:
+        return None
+    uvw, vis = np.asarray(part.uvw[::step]), np.asarray(part.vis[:1, ::step])
+    image = _operator(uvw, part.freq, weight > 0, grid, accuracy, 1).vis2dirty(vis, weight)[0]
+    weighted = np.where(weight > 0, vis[0], 0) * weight
+    (l, m), (ny, nx) = grid.lm(), grid.shape
+    errors = []
+    for y in np.linspace(0, ny - 1, 8).astype(int):
+        for x in np.linspace(0, nx - 1, 5).astype(int):
+            r2 = l[x] ** 2 + m[y] ** 2
+            if r2 < 1:
+                n1 = -r2 / (1 + np.sqrt(1 - r2)) if accuracy.wterm else 0.0
+                turns = np.multiply.outer(uvw @ (l[x], m[y], n1), part.freq / SPEED_OF_LIGHT)
+                errors.append(image[y, x] - np.sum(weighted * np.exp(-2j * np.pi * turns)).real)
+    peak = np.abs(image).max()
+    return float(np.sqrt(np.mean(np.square(errors))) / peak) if peak > 0 else None

@@ -1,0 +1,50 @@
+"""restore: final residual, model and mask; the model with the restoring beam on the residual."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from imaging import units
+from imaging.algorithms import restoring
+from imaging.algorithms.beams import common_beam
+from imaging.image import Beam
+from imaging.io.images import load_image, save_image
+from imaging.state import CleanState
+
+
+def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str = "", model: str = "", *, image: str,
+            residual_out: str, model_out: str, mask_out: str, settings, provenance: dict) -> None:  # fmt: skip
+    """Make `image` and the final `residual_out`, `model_out`, `mask_out`; no `model` is an empty one."""
+    left, beam_image = load_image(residual), load_image(psf)
+    components = load_image(model).data if model else np.zeros_like(left.data)
+    cleaned = load_image(mask)
+    valid = load_image(pb).usable(left.data.shape, settings.primary_beam.pblimit)
+    own = beam_image.beams
+    targets = _targets(settings.restore.restoringbeam, own)
+    data = np.empty_like(left.data)
+    for chan, pol in np.ndindex(left.data.shape[:2]):
+        data[chan, pol] = restoring.restore(
+            components[chan, pol], left.data[chan, pol], targets[chan], left.grid.cell, own[chan], settings.compat
+        )
+    with open(state) as file:
+        decision = CleanState.from_json(file.read())
+    header = {**left.header, "CONFHASH": (provenance["digest"], "hash of the whole configuration"),
+              "NITER": (decision.iterdone, "clean iterations"), "NMAJOR": (decision.best_cycle, "clean major cycles"),
+              "STOPCODE": (int(decision.stop), decision.stop.sentence[:40]),
+              "HISTORY": [*left.header.get("HISTORY", []), *(f"{name} {version}" for name, version in provenance["versions"].items()),
+                          "configuration: " + json.dumps(provenance["config"], sort_keys=True)]}  # fmt: skip
+    left = left.with_data(left.data, header=header)
+    save_image(left.with_data(data, beams=targets, valid=valid), image)
+    save_image(left.with_data(left.data, beams=own, valid=valid), residual_out)
+    save_image(left.with_data(components, unit="Jy/pixel"), model_out)
+    save_image(cleaned.with_data(cleaned.data, header=header), mask_out)
+
+
+def _targets(restoringbeam: list[str], own: tuple[Beam, ...]) -> tuple[Beam, ...]:
+    """The beam of each channel of the restored image."""
+    if not restoringbeam:
+        return tuple(own)
+    beam = common_beam(list(own)) if restoringbeam == ["common"] else Beam(*units.parse_beam(restoringbeam))
+    return (beam,) * len(own)

@@ -1,0 +1,123 @@
+"""The declaration: what it accepts, what it refuses and in which words, what it generates."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from imaging import config_files
+from imaging.config import READS, Config, good_size, load_values
+from imaging.errors import ImagingError
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = """
+name: fornaxA
+data: {vis: path/to/my.ms, datacolumn: auto, field: "", spw: ""}
+image: {imsize: 1500, cell: 60arcsec, stokes: I}
+weighting: {weighting: briggs, robust: 0}
+gridding: {epsilon: 1.0e-4}
+clean: {deconvolver: multiscale, scales: [0, 5, 15], niter: 3000, nsigma: 3}
+mask: {usemask: auto-multithresh}
+restore: {pbcor: true}
+"""
+
+
+def test_the_example_of_the_readme_is_understood():
+    config = Config.parse(yaml.safe_load(EXAMPLE))
+    assert config.image.imsize == (1500, 1500)
+    assert config.image.cell == pytest.approx((math.radians(1 / 60),) * 2)
+    assert config.data.vis == ("path/to/my.ms",)
+    assert config.clean.scales == (0, 5, 15)
+
+
+def test_defaults_are_tcleans():
+    config = Config()
+    assert (config.clean.gain, config.clean.cyclefactor, config.clean.minpsffraction) == (0.1, 1.0, 0.05)
+    assert (config.clean.maxpsffraction, config.clean.cycleniter, config.clean.psfcutoff) == (0.8, -1, 0.35)
+    assert (config.mask.growiterations, config.mask.minpercentchange, config.mask.fastnoise) == (75, -1.0, True)
+    assert (config.weighting.robust, config.primary_beam.pblimit, config.clean.niter) == (0.5, 0.2, 0)
+
+
+@pytest.mark.parametrize("path", config_files.generated())
+def test_generated_files_are_in_sync(path):
+    assert (ROOT / path).read_text() == config_files.generated()[path], "run: imaging config --write ."
+
+
+def test_generated_defaults_parse_to_the_defaults():
+    assert Config.parse(yaml.safe_load(config_files.config_yaml())) == Config()
+
+
+def test_a_parameter_lives_in_one_section():
+    sections = [f.annotation for f in Config.model_fields.values() if hasattr(f.annotation, "model_fields")]
+    names = [name for section in sections for name in section.model_fields if name not in ("weighting", "mask")]
+    assert len(names) == len(set(names))
+
+
+def test_what_stages_read_exists_and_every_parameter_is_read():
+    values = Config().values()
+    read = set()
+    for stage in READS:
+        for section, fields in Config().settings(stage).items():
+            read |= {f"{section}.{f}" for f in fields} if isinstance(fields, dict) else {section}
+    every = {f"{s}.{f}" for s, v in values.items() if isinstance(v, dict) for f in v} | {"compat"}
+    assert every - {"restore.pbcor"} == read  # which only says whether there is a pbcor job
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"clean": {"nitr": 5}}, ["clean.nitr", "nitr: 5", "niter"]),
+        ({"clean": {"cell": 5}}, ["clean.cell", "image.cell"]),
+        ({"claen": {}}, ["claen", "clean"]),
+        ({"clean": {"niter": "many"}}, ["clean.niter", "many", "integer"]),
+        ({"image": {"cell": "60furlong"}}, ["image.cell", "60furlong", "arcsec"]),
+        ({"image": {"cell": "0arcsec"}}, ["image.cell", "above zero"]),
+        ({"image": {"imsize": 0}}, ["image.imsize", "got:       0"]),
+        ({"image": {"imsize": 1021}}, ["image.imsize", "1021", "prime factor (1021)", "try 1024"]),
+        ({"image": {"imsize": 1501}}, ["1501", "try 1512"]),
+        ({"image": {"stokes": "IX"}}, ["image.stokes", "IX"]),
+        ({"image": {"phasecenter": "over there"}}, ["image.phasecenter", "J2000 13h31m08.3"]),
+        ({"data": {"datacolumn": "raw"}}, ["data.datacolumn", "raw", "corrected"]),
+        ({"mask": {"usemask": "auto"}}, ["mask.usemask", "auto-multithresh"]),
+        ({"gridding": {"epsilon": 1}}, ["gridding.epsilon", "0.01"]),
+        ({"weighting": {"robust": 3}}, ["weighting.robust"]),
+        ({"weighting": {"uvtaper": ["3parsec"]}}, ["weighting.uvtaper", "3parsec"]),
+        ({"restore": {"restoringbeam": ["1arcsec", "2arcsec", "0deg"]}}, ["restore.restoringbeam", "major"]),
+        ({"name": "../escape"}, ["name", "../escape"]),
+        ({"data": 3}, ["data", "3"]),
+    ],
+)
+def test_wrong_values_get_one_message_of_four_parts(values, words):
+    with pytest.raises(ImagingError) as caught:
+        Config.parse(values)
+    message = str(caught.value)
+    assert all(part in message for part in ("got:", "expected:", "next step:"))
+    assert [word for word in words if word not in message] == []
+
+
+def test_overrides_and_broken_files(tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text(EXAMPLE)
+    assert Config.load(file, ("clean.niter=5", "image.cell=1arcmin")).clean.niter == 5
+    for text, words in {"name: [": "YAML", "- 1\n- 2": "sections"}.items():
+        file.write_text(text)
+        with pytest.raises(ImagingError, match=words):
+            load_values(file)
+    with pytest.raises(ImagingError, match="no configuration file"):
+        load_values(tmp_path / "absent.yaml")
+    file.write_text("")
+    with pytest.raises(ImagingError, match="section.key=value"):
+        load_values(file, ("niter",))
+
+
+@pytest.mark.parametrize(("n", "good"), [(1, 16), (1021, 1024), (1500, 1500), (1201, 1250)])
+def test_good_size_is_even_with_small_factors(n, good):
+    size = good_size(n)
+    assert size >= n
+    assert size % 2 == 0
+    for factor in (2, 3, 5, 7):
+        while size % factor == 0:
+            size //= factor
+    assert size == 1
+    assert good_size(n) <= good

@@ -1,0 +1,58 @@
+"""A job's log, its messages and its exit status."""
+
+import subprocess
+import sys
+
+import pytest
+
+from imaging.errors import ImagingError
+from imaging.fingerprint import fingerprint
+from imaging.log import FAILED, log_to, logger
+
+
+def test_a_users_mistake_is_one_message(tmp_path, capsys):
+    log = tmp_path / "logs" / "psf.log"
+    with pytest.raises(SystemExit) as stopped, log_to(str(log), "psf"):
+        raise ImagingError("The sky is cloudy.", got="clouds", expected="stars", next_step="wait")
+    assert stopped.value.code == 1
+    assert log.read_text().endswith(f"{FAILED} psf\n{capsys.readouterr().err}")
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZeroDivisionError("a defect")])
+def test_other_errors_are_one_message_with_the_traceback_in_the_log(tmp_path, capsys, error):
+    log = tmp_path / "psf.log"
+    with pytest.raises(SystemExit), log_to(str(log), "psf"):
+        raise error
+    message = capsys.readouterr().err
+    assert all(part in message for part in ("got:", "expected:", "next step:"))
+    assert "Traceback" not in message
+    assert "Traceback" in log.read_text()
+
+
+def test_a_finished_job_says_so(tmp_path):
+    log = tmp_path / "psf.log"
+    with log_to(str(log), "psf"):
+        logger.info("42 components")
+    assert "42 components" in log.read_text()
+    assert "psf done" in log.read_text()
+
+
+def test_importing_the_package_is_cheap():
+    code = "import imaging, sys; assert not {'numpy', 'numba', 'pydantic', 'astropy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_job_scripts_import_no_configuration_machinery():
+    stages = ("ingest", "weights", "psf", "pb", "major_cycle", "automask", "decide", "minor_cycle", "restore", "pbcor")
+    imports = "; ".join(f"import imaging.stages.{s}" for s in stages)
+    code = f"{imports}; import sys; assert not {{'pydantic', 'snakemake', 'matplotlib', 'pandas'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_fingerprints_follow_what_a_stage_imports(monkeypatch, tmp_path):
+    import imaging.fingerprint as module
+
+    assert "imaging.algorithms.major_cycle" in module._closure("imaging.stages.psf")
+    assert "imaging.algorithms.masking" not in module._closure("imaging.stages.pbcor")
+    assert fingerprint("psf") != fingerprint("pbcor")

@@ -67,9 +67,10 @@ _VLA = """
 73.8 -897 2710 -242; 327.5 -935 3230 -378; 1465 -1343 6579 -1186; 4885 -1372 6940 -1309; 8435 -1306 6253 -1100;
 14965 -1305 6155 -1030; 22485 -1417 7332 -1352; 43315 -1321 6185 -983
 """
-# NCRA, "Beam shape of the upgraded GMRT" (2022), bands 2 to 5: MHz, c1/1e-6, c2/1e-10, c3/1e-13, c4/1e-16.
+# NCRA, "Upgraded GMRT: (updated) primary-beam shape parameters", 9 September 2022, bands 2 to 5: MHz, then as above
+# and c4/1e-16.
 _GMRT = """
-187.5 -2830 33564 -18026 3588; 375 -2939 33312 -16659 3066; 700 -3190 38642 -20471 3964; 1250 -2608 27357 -13091 2368
+187.5 -3089 39314 -23011 5037; 375 -2939 33312 -16659 3066; 700 -3263 42618 -25580 5823; 1250 -2614 27594 -13268 2395
 """
 # One over the polynomial. Wieringa & Kesteven 1992 (AT memo 39.3/024) and the ATCA users' guide; 16 cm (CABB), 6 cm,
 # 3 cm, 15 mm, 7 mm, 3 mm, the values of CASA's and MIRIAD's beams: MHz, c1/1e-8, c2/1e-12, c3/1e-15, c4/1e-18.

@@ -1,0 +1,38 @@
+"""pb: the primary beam."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from imaging.algorithms.primary_beam import (
+    apply_limit,
+    choose_model,
+    frequency_weights,
+    primary_beam,
+    primary_beam_from_image,
+)
+from imaging.image import Image
+from imaging.io.images import load_image, save_image
+from imaging.log import logger
+from imaging.stages.plan import open_parts
+
+
+def pb(vis: str, weights: str, *, pb: str, config) -> None:
+    """Make the image `pb`: one polarisation, peak 1, zero and masked where it is not above |pblimit|."""
+    store, grid, parts = open_parts(vis, weights, config.image)
+    samples = frequency_weights(parts, len(grid.freq))
+    pointing = store.meta.get("pointing")
+    settings = config.primary_beam
+    if settings.pbmodel == "image":
+        data = primary_beam_from_image(load_image(settings.pbimage), grid, samples, pointing)[:, :1]
+        logger.info("primary beam: %s", settings.pbimage)
+    else:
+        model = choose_model(settings.pbmodel, store.meta["telescope"], store.meta["dish_diameters"],
+                             settings.dishdiameter, settings.blockage)  # fmt: skip
+        logger.info("primary beam: %s, effective diameter %.4g m", model.kind, model.diameter)
+        if model.note:
+            logger.warning("%s", model.note)
+        data = primary_beam(grid, model, samples, pointing)
+    data, valid = apply_limit(data, settings.pblimit)
+    grid = replace(grid, stokes=grid.stokes[:1])
+    save_image(Image(data, grid, "", valid=valid, header=store.header()), pb)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ import numpy as np
 
 from imaging.errors import ImagingError
 from imaging.io.selection import Selection
-
-logger = logging.getLogger(__name__)
+from imaging.log import logger
 
 CHUNK_BYTES = 48 * 2**20
 """Visibilities held at a time; the rest of a chunk's memory is a small multiple of it, whatever the set's size."""
@@ -122,14 +120,18 @@ def open_table(path: str):
         raise ImagingError(f"The MeasurementSet {path} does not exist.", got=path, expected="a directory",
                            next_step="check data.vis")  # fmt: skip
     if not os.path.exists(os.path.join(path, "table.dat")):
-        raise ImagingError(f"{path} is not a MeasurementSet.", got="a file" if os.path.isfile(path) else
-                           "a directory without table.dat", expected="a casacore table",
-                           next_step="check data.vis; a UVFITS file or an archive must be converted or unpacked first")  # fmt: skip
+        got = "a file" if os.path.isfile(path) else "a directory without table.dat"
+        raise ImagingError(f"{path} is not a MeasurementSet.", got=got, expected="a casacore table",
+                           next_step="check data.vis; convert UVFITS files and unpack archives first")  # fmt: skip
     try:
         main = table(path, readonly=True, ack=False, lockoptions="usernoread")
     except RuntimeError as error:
-        raise ImagingError(f"{path} cannot be opened.", got=_first_line(error), expected="a readable MeasurementSet",
-                           next_step="check that the copy is complete, table.lock included, and readable") from None  # fmt: skip
+        raise ImagingError(
+            f"{path} cannot be opened.",
+            got=_first_line(error),
+            expected="a readable MeasurementSet",
+            next_step="check that the copy is complete, table.lock included, and readable",
+        ) from None
     needed = [f"column {c}" for c in SCALARS if c not in main.colnames()]
     needed += [f"subtable {s}" for s in SUBTABLES if s != "STATE" and s not in main.keywordnames()]
     if needed:

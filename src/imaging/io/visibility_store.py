@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class VisibilityStore:
             self.meta = json.loads((self.path / "meta.json").read_text())
         except (FileNotFoundError, NotADirectoryError):
             raise ImagingError(f"{path} is not a visibility store.", got="no meta.json in it",
-                               expected="what the stage ingest makes", next_step="run the stage ingest") from None  # fmt: skip
+                               expected="what ingest makes", next_step="run the stage ingest") from None  # fmt: skip
         if self.meta["layout"] != LAYOUT:
             raise ImagingError(f"{path} was written by another version.", got=f"layout {self.meta['layout']}",
                                expected=f"layout {LAYOUT}", next_step="remove it and run again")  # fmt: skip
@@ -58,6 +59,17 @@ class VisibilityStore:
             Part(self.path / p["folder"], np.array(p["freq"]), np.array(p["width"]), p["rows"], p)
             for p in self.meta["parts"]
         ]
+
+    def header(self) -> dict:
+        """What FITS headers say of the observation: keyword → value or (value, comment)."""
+        meta = self.meta
+        header = {"TELESCOP": meta["telescope"], "OBSERVER": meta["observer"], "DATE-OBS": meta["date_obs"],
+                  "OBJECT": meta["object"]}  # fmt: skip
+        for i, source in enumerate(meta["sources"], 1):
+            digest = hashlib.sha256("".join(p["sha256"] for p in meta["parts"] if p["source"] == i - 1).encode())
+            header[f"MS{i}"] = (f"{source['name']} {source['column']}", "input MeasurementSet and column")
+            header[f"MSHASH{i}"] = (digest.hexdigest()[:16], "of the samples read from it")
+        return {key: value for key, value in header.items() if value != "" and len(key) <= 8}
 
     @property
     def stokes(self) -> tuple[str, ...]:
@@ -68,12 +80,24 @@ class VisibilityStore:
         return tuple(self.meta["phase_centre"])
 
 
+class ImagingWeights:
+    """The imaging weights beside a store: `weights[i]` is (row, chan) float32 of part i, mapped read-only."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.meta = json.loads((self.path / "weights.json").read_text())
+
+    def __getitem__(self, part: int) -> np.ndarray:
+        return np.load(self.path / f"part{part:03d}.npy", mmap_mode="r")
+
+
 class _Array:
     """A .npy file written by appending; `outer` such arrays lie one behind the other as its first axis."""
 
     def __init__(self, path: Path, dtype, tail: tuple[int, ...], outer: int | None = None):
         self.path, self.dtype, self.tail, self.outer, self.rows = path, np.dtype(dtype), tail, outer, 0
-        self.files = [open(path, "wb")] + [open(f"{path}.{k}", "wb") for k in range(1, outer or 1)]
+        names = [str(path), *(f"{path}.{k}" for k in range(1, outer or 1))]
+        self.files = [open(name, "wb") for name in names]  # noqa: SIM115 (open until close)
         self.files[0].write(b" " * HEADER)
 
     def append(self, values: np.ndarray, digest):
@@ -138,6 +162,17 @@ class PartWriter:
             return None
         return {"folder": self.folder.name, "freq": self.freq.tolist(), "width": self.width.tolist(),
                 "rows": self.rows, "sha256": self.digest.hexdigest(), **self.totals, **more}  # fmt: skip
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+    """A .npy file of zeros, mapped for writing; its room on the disk is taken at once, or an OSError raised.
+
+    (Writing to a map of a file that has no room kills the process.)
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def write_meta(folder: Path, meta: dict):

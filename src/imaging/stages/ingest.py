@@ -1,8 +1,7 @@
-"""Stage ingest: the selected, unflagged samples of MeasurementSets, as Stokes visibilities, to the store."""
+"""ingest: the selected, unflagged samples of MeasurementSets, as Stokes visibilities, to the store."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -16,28 +15,28 @@ from imaging.io.atomic import atomic_path
 from imaging.io.ms import Chunk, Reader, data_column, read_metadata
 from imaging.io.selection import EPOCH, parse_selection
 from imaging.io.visibility_store import PartWriter, write_meta
+from imaging.log import logger
 from imaging.settings import Settings
 
-logger = logging.getLogger(__name__)
 
+def ingest(ms: list[str], *, vis: str, config: Settings, identity: list | None = None) -> None:
+    """Write the visibility store `vis` from the MeasurementSets `ms`.
 
-def ingest(*, vis: str, settings: Settings):
-    """Write the visibility store `vis` from the MeasurementSets `settings.data.vis`.
-
-    Reads settings: data (all), image (stokes, phasecenter, imsize, cell). Raises ImagingError where the data or
+    `config` holds data (all) and image (stokes, phasecenter, imsize, cell). `identity` is what makes a job run
+    again when the data change (`io.ms.fingerprint`); it is not used here. Raises ImagingError where the data or
     the selection leave nothing to image.
     """
-    stokes = units.parse_stokes(settings.image.stokes)
-    readers = _open(settings.data)
-    centre, frame = _image_centre(readers, settings.image.phasecenter)
+    stokes = units.parse_stokes(config.image.stokes)
+    readers = _open([ms] if isinstance(ms, str) else ms, config.data)
+    centre, frame = _image_centre(readers, config.image.phasecenter)
     with atomic_path(vis) as folder:
         folder.mkdir()
         parts, sources = [], []
         for source, reader in enumerate(readers):
-            column = data_column(reader.meta, settings.data.datacolumn)
+            column = data_column(reader.meta, config.data.datacolumn)
             logger.info("%s: reading %s, %d rows", reader.meta.path, column, reader.survey.rows.total())
             steps = {
-                ddid: _Part(reader, ddid, folder / f"part{len(parts) + i:03d}", stokes, centre, frame, settings)
+                ddid: _Part(reader, ddid, folder / f"part{len(parts) + i:03d}", stokes, centre, frame, config)
                 for i, ddid in enumerate(sorted(reader.survey.rows))
             }
             for chunk in reader.chunks(column, {ddid: step.used for ddid, step in steps.items()}):
@@ -54,14 +53,14 @@ def ingest(*, vis: str, settings: Settings):
 class _Part:
     """What happens to the samples of one DATA_DESC_ID: Stokes, phase centre, averages, store."""
 
-    def __init__(self, reader: Reader, ddid: int, folder: Path, stokes, centre, frame: str, settings: Settings):
-        meta, data = reader.meta, settings.data
+    def __init__(self, reader: Reader, ddid: int, folder: Path, stokes, centre, frame: str, config: Settings):
+        meta, data = reader.meta, config.data
         window, channels = meta.window(ddid), reader.channels(ddid)
         self.meta, self.ddid, self.autocorrelations = meta, ddid, reader.survey.autocorrelations[ddid]
         self.matrix, self.used, self.weighing = polarisation.stokes_matrix(meta.correlations(ddid), stokes)
         self.freq, width = window.freq[channels], np.abs(window.width[channels])
         self.centre, self.frame, self.counts = centre, frame, Counter()
-        offset = averaging.chord(settings.image.cell, settings.image.imsize)
+        offset = averaging.chord(config.image.cell, config.image.imsize)
         longest, bound = reader.survey.longest, data.maxsmearing
         if data.chanaverage > 1:
             _check_channel_average(data.chanaverage, bound, width.max(), longest, offset)
@@ -116,13 +115,13 @@ class _Part:
         return entry or {"rows": 0, **more}
 
 
-def _open(data) -> list[Reader]:
+def _open(paths: list[str], data: Settings) -> list[Reader]:
     """Readers of all sets that have selected rows."""
-    if not data.vis:
+    if not paths:
         raise ImagingError("No MeasurementSet is given.", got="data.vis: []", expected="data.vis: path/to/my.ms",
                            next_step="name the MeasurementSet in the configuration")  # fmt: skip
     readers = []
-    for path in data.vis:
+    for path in paths:
         meta = read_metadata(path)
         data_column(meta, data.datacolumn)
         readers.append(Reader(meta, parse_selection(meta, data), data.taql))
@@ -132,8 +131,9 @@ def _open(data) -> list[Reader]:
             logger.warning("%s: %s", reader.meta.path, _why_empty(reader))
     if not selected:
         raise ImagingError("The selection takes no rows.", got="; ".join(_why_empty(r) for r in readers),
-                           expected="rows that meet all of the selection", next_step="widen the selection in the"
-                           " section data: field, spw, timerange, uvrange, antenna, scan, observation, intent, taql")  # fmt: skip
+                           expected="rows that meet all of the selection",
+                           next_step="widen the selection in the section data: field, spw, timerange, uvrange, antenna,"
+                           " scan, observation, intent, taql")  # fmt: skip
     return selected
 
 
@@ -159,7 +159,7 @@ def _image_centre(readers: list[Reader], phasecenter: str | int) -> tuple[tuple[
     if isinstance(phasecenter, int) and phasecenter >= len(meta.fields):
         raise ImagingError(f"image.phasecenter {phasecenter} is no field of {meta.path}.", got=phasecenter,
                            expected=", ".join(f"{i} ({name})" for i, name in enumerate(meta.fields)),
-                           next_step="choose one of these, a direction, or '' for the first selected field")  # fmt: skip
+                           next_step="choose one of these, a direction, or '' for the first selected")  # fmt: skip
     frame = phase_rotation.EQUATORIAL.get(meta.frames[field], "FK5")
     if isinstance(phasecenter, str) and phasecenter:
         return units.parse_direction(phasecenter), frame
@@ -220,6 +220,7 @@ def _summary(readers: list[Reader], parts: list[dict]) -> dict:
         logger.warning("data of several telescopes: %s; taken as %s", ", ".join(telescopes), meta.telescope)
     low, high = (f(c for p in parts for c in p["freq"]) for f in (min, max))
     return {
+        "object": meta.fields[readers[0].survey.first_field],
         "telescope": meta.telescope, "observer": meta.observer, "dish_diameters": dishes,
         "date_obs": (EPOCH + timedelta(seconds=begin)).strftime("%Y-%m-%dT%H:%M:%S.%f"),
         "time_range": [begin, max(r.survey.end for r in readers)],

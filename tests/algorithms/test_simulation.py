@@ -97,19 +97,31 @@ def test_fringes_of_an_offset_point_are_the_measurement_equation(tracks):
     np.testing.assert_allclose(vis[..., 0], expected, atol=1e-9)
 
 
-def test_attenuation_is_asked_at_the_sources_distance():
-    asked = []
+def airy_like(radius, freq):
+    """A radial pattern of 30' half-power width at 1.4 GHz that is no Gaussian."""
+    return np.cos(0.5 * np.pi * np.asarray(radius) * freq / 1.4e9 / 0.0087) ** 2
 
-    def attenuation(radius, freq):
-        asked.append((radius, freq))
-        return np.ones(2)
 
-    ra, dec = sim.lm_to_radec(0.003, 0.004, CENTRE)
-    sim.predict_components(
-        np.ones((1, 3)), FREQ, [sim.Component("a", ra, dec, (1, 0, 0, 0))], CENTRE, ("I",), attenuation
-    )
-    assert asked[0][0] == pytest.approx(0.005)
-    assert asked[0][1] is not None
+@pytest.mark.parametrize(("dl", "dm"), [(0.0, 0.0), (300.0, -400.0)])
+def test_a_gaussian_in_a_primary_beam_is_the_sum_over_its_pixels(tracks, dl, dm):
+    uvw = tracks[-1] * 0.3
+    major, minor, pa = 120 * ARCSEC, 60 * ARCSEC, np.radians(50)
+    ra, dec = sim.lm_to_radec(dl * ARCSEC, dm * ARCSEC, CENTRE)
+    source = sim.Component("g", float(ra), float(dec), (1, 0, 0, 0), major=major, minor=minor, pa=pa)
+    vis = sim.predict_components(uvw, FREQ, [source], CENTRE, ("I",), airy_like)[..., 0]
+    x = np.linspace(-300, 300, 121) * ARCSEC
+    l, m = np.meshgrid(x, x)
+    along, across = l * np.sin(pa) + m * np.cos(pa), l * np.cos(pa) - m * np.sin(pa)
+    image = np.exp(-4 * np.log(2) * ((along / major) ** 2 + (across / minor) ** 2))
+    image /= image.sum()
+    l, m = l + dl * ARCSEC, m + dm * ARCSEC
+    n = np.sqrt(1 - l**2 - m**2)
+    for row in (0, 20, 41):
+        for chan, nu in enumerate(FREQ):
+            u, v, w = uvw[row] * nu / 299792458.0
+            sky = image * airy_like(np.hypot(l, m), nu)
+            expected = np.sum(sky * np.exp(2j * np.pi * (u * l + v * m + w * (n - 1))))
+            assert vis[row, chan] == pytest.approx(expected, abs=3e-4)
 
 
 def test_a_gaussian_is_the_fourier_transform_of_its_image(tracks):
@@ -152,3 +164,10 @@ def test_noise_has_the_rms_of_the_radiometer_equation_and_is_seeded():
     assert noise.real.std() == pytest.approx(rms, rel=0.02)
     assert noise.imag.std() == pytest.approx(rms, rel=0.02)
     np.testing.assert_array_equal(noise, sim.thermal_noise((20000,), rms, np.random.default_rng(3)))
+
+
+def test_a_gaussian_where_the_beam_is_zero_is_gone(tracks):
+    ra, dec = sim.lm_to_radec(0.02, 0.0, CENTRE)
+    source = sim.Component("g", float(ra), float(dec), (1, 0, 0, 0), major=60 * ARCSEC, minor=60 * ARCSEC)
+    cut = sim.predict_components(tracks[-1], FREQ, [source], CENTRE, ("I",), lambda r, nu: np.where(r < 0.01, 1.0, 0.0))
+    np.testing.assert_array_equal(cut, 0)

@@ -20,6 +20,7 @@ VLA_LATITUDE, VLA_LONGITUDE = math.radians(34.0787), math.radians(-107.6184)
 VLA_ARMS = {"N": math.radians(355.0), "E": math.radians(115.0), "W": math.radians(236.0)}
 VLA_POWER, VLA_FIRST_STATION = 1.716, 13.6
 VLA_STEP = {"a": 8, "b": 4, "c": 2, "d": 1}
+LOW_POWER = 0.02  # of a primary beam: below, sources are not followed across their extent
 
 # Correlations from (I, Q, U, V): Hamaker & Bregman 1996, A&AS 117, 161; I = (RR + LL)/2 = (XX + YY)/2.
 STOKES_TO_CORR = {
@@ -51,6 +52,15 @@ class Component:
     def flux(self, freq) -> np.ndarray:
         """Stokes I (chan,) Jy at `freq` (chan,) Hz."""
         return self.stokes[0] * (np.asarray(freq) / self.reffreq) ** self.spectral_index
+
+    def covariance(self) -> np.ndarray:
+        """Second moments (2, 2) in (l, m), rad^2; zero for a point."""
+        major, minor = (
+            np.array([math.sin(self.pa), math.cos(self.pa)]),
+            np.array([math.cos(self.pa), -math.sin(self.pa)]),
+        )
+        squares = self.major**2 * np.outer(major, major) + self.minor**2 * np.outer(minor, minor)
+        return squares / (8 * math.log(2))
 
 
 def vla_antennas(configuration: str = "c", number: int = 27) -> tuple[np.ndarray, list[str]]:
@@ -143,29 +153,54 @@ def predict_components(
 ) -> np.ndarray:
     """Visibilities (row, chan, corr) complex128, Jy: the direct sum over components, exact in w.
 
-    V(u,v,w) = sum_s B_s A_s G_s exp(+2 pi i (u l + v m + w (n - 1)) nu/c), with uvw (row, 3) m, freq (chan,) Hz.
-    G, the transform of a Gaussian of unit flux, is exp(-pi^2/(4 ln 2) (major^2 u'^2 + minor^2 v'^2)), u' the baseline
-    in wavelengths along the major axis; A = attenuation(radius rad, freq) the primary beam's power at the component's
-    centre. Channels and integrations are points (no smearing); feeds are taken to be unrotated.
+    V(u,v,w) = sum_s B_s G_s exp(+2 pi i (u l + v m + w (n - 1)) nu/c), with uvw (row, 3) m, freq (chan,) Hz.
+    G = exp(-2 pi^2 (u, v) C (u, v)^T) is the transform of a Gaussian of unit flux and covariance C (rad^2). The
+    sky is multiplied by attenuation(radius, freq), the primary beam's power at sin(distance from the phase
+    centre). Channels and integrations are points (no smearing); feeds are taken to be unrotated.
     """
-    freq = np.asarray(freq, float)
+    uvw = np.asarray(uvw, float)
     to_corr = np.array([STOKES_TO_CORR[c] for c in corr_type], complex)
-    scaled = np.asarray(uvw, float)[:, None, :] * (freq / C)[None, :, None]
-    u, v, w = np.moveaxis(scaled, -1, 0)
-    vis = np.zeros((*u.shape, len(corr_type)), complex)
-    for s in components:
-        l, m, n = radec_to_lmn(s.ra, s.dec, phase_centre)
-        n_minus_1 = -(l * l + m * m) / (1 + n)  # n - 1 without cancellation
-        spectrum = (freq / s.reffreq) ** s.spectral_index
-        if attenuation is not None:
-            spectrum = spectrum * attenuation(math.hypot(l, m), freq)
-        fringe = spectrum * np.exp(2j * np.pi * (u * l + v * m + w * n_minus_1))
-        if s.major > 0:
-            along = u * math.sin(s.pa) + v * math.cos(s.pa)
-            across = u * math.cos(s.pa) - v * math.sin(s.pa)
-            fringe *= np.exp(-(np.pi**2) / (4 * math.log(2)) * ((s.major * along) ** 2 + (s.minor * across) ** 2))
-        vis += fringe[..., None] * (to_corr @ np.array(s.stokes))
+    vis = np.zeros((len(uvw), len(freq), len(corr_type)), complex)
+    for chan, nu in enumerate(freq):
+        u, v, w = uvw.T * (nu / C)
+        for s in components:
+            l, m, _ = radec_to_lmn(s.ra, s.dec, phase_centre)
+            place, shape, factor = np.array([l, m]), s.covariance(), (nu / s.reffreq) ** s.spectral_index
+            if attenuation is not None:
+                place, shape, power = _attenuate(place, shape, lambda radius, nu=nu: attenuation(radius, nu))
+                factor *= power
+            (l, m), r2 = place, place @ place
+            n_minus_1 = -r2 / (1 + math.sqrt(1 - r2))  # without cancellation
+            fringe = np.exp(2j * np.pi * (u * l + v * m + w * n_minus_1))
+            if shape.any():
+                quadratic = shape[0, 0] * u * u + 2 * shape[0, 1] * u * v + shape[1, 1] * v * v
+                fringe *= np.exp(-2 * np.pi**2 * quadratic)
+            vis[:, chan] += fringe[:, None] * (factor * (to_corr @ np.array(s.stokes)))
     return vis
+
+
+def _attenuate(place, shape, attenuation) -> tuple:
+    """Place, covariance and relative flux of a Gaussian (or a point) that is multiplied by a radial function.
+
+    Around the source ln A = ln A0 + g d + d^T H d / 2 in the offset d, to second order (a Gaussian A is exact), and
+    the product of two Gaussians is one: C' = (C^-1 - H)^-1 = (1 - C H)^-1 C, moved by C' g. Where the beam is near
+    zero the logarithm means nothing, and the power at the middle is taken.
+    """
+    radius = math.hypot(*place)
+    step = 3e-4  # rad, an arcmin: far less than a primary beam, far more than rounding
+    powers = [float(attenuation(abs(r))) for r in (radius - step, radius, radius + step)]
+    if not shape.any() or min(powers) < LOW_POWER:
+        return place, shape, powers[1]
+    below, here, above = (math.log(p) for p in powers)
+    first, second = (above - below) / (2 * step), (above - 2 * here + below) / step**2
+    outward = np.asarray(place) / radius if radius > 0 else np.array([1.0, 0.0])
+    radial = np.outer(outward, outward)
+    bend = second * radial + (first / radius if radius > 0 else second) * (np.eye(2) - radial)
+    gradient = first * outward
+    squeeze = np.linalg.inv(np.eye(2) - shape @ bend)
+    new = squeeze @ shape
+    flux = math.exp(here + gradient @ new @ gradient / 2) * math.sqrt(np.linalg.det(squeeze))
+    return place + new @ gradient, new, flux
 
 
 def visibility_rms(sefd: float, width: float, integration: float, efficiency: float = 1.0) -> float:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from imaging.algorithms import simulation
+from imaging.algorithms.primary_beam import choose_model, power
 from imaging.algorithms.simulation import Component
 from imaging.errors import ImagingError
 from imaging.io.ms_writer import write_ms
@@ -65,4 +66,5 @@ def _component(source, reffreq: float, centre) -> Component:
 
 
 def _attenuation(config):
-    return None
+    model = choose_model(config.pbmodel, config.telescope, [config.dishdiameter])
+    return None if model.kind == "none" else lambda radius, freq: power(model, radius, freq)

@@ -15,7 +15,8 @@ import numpy as np
 from imaging.kernels.gridding import CORRECTION_DEGREE, degree, padded
 
 SUPPORTS = {"single": (4, 6, 8), "double": (4, 6, 8, 10, 12, 14, 16)}
-OVERSAMPLING = (1.2, 2.5)
+OVERSAMPLING = {4: (1.2, 2.5), 6: (1.2, 2.5), 8: (1.2, 2.5)}  # (least, greatest) of a support
+WIDE = (1.4, 2.5)  # of all others: below, the correction at the image's edge would magnify rounding errors
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,26 @@ def semicircle(x, support, beta):
 
 
 def alias_error(support: int, beta: np.ndarray, oversampling: float) -> np.ndarray:
-    """Relative rms of the aliases over the image, for one dimension and each beta."""
-    nodes, weights = np.polynomial.legendre.leggauss(4 * support + 20)
-    x = (nodes + 1) * support / 4  # phi is even
-    values = weights * semicircle(x, support, beta[:, None])
-    f = np.linspace(0, 0.5 / oversampling, 13)
+    """Relative rms of the aliases over the image, for one dimension and each beta, of the kernel as polynomials."""
+    known, nodes, weights, interpolate = _nodes(degree(support) + 1)
+    distance = np.arange(support // 2)  # half the taps: phi is even
+    values = semicircle(distance + (known[:, None] + 1) / 2, support, beta[:, None, None])
+    values = (weights[:, None] * (interpolate @ values)).reshape(len(beta), -1)
+    x = (distance + (nodes[:, None] + 1) / 2).ravel()
+    f = np.linspace(0, 0.5 / oversampling, 61)  # the aliases have deep zeros: sample them well
     waves = np.cos(2 * np.pi * x[:, None] * (f[:, None] + np.array([0, -2, -1, 1, 2])).ravel())
     alias = (values @ waves).reshape(len(beta), len(f), 5)
     ratio = (alias[..., 1:] ** 2).sum(axis=-1) / alias[..., 0] ** 2
     return np.sqrt(np.trapezoid(ratio, f, axis=-1) / f[-1])
+
+
+@lru_cache
+def _nodes(terms: int):
+    """Where the taps' polynomials are fitted, where and how they are integrated, and the way between the two."""
+    known = np.cos(np.pi * (np.arange(terms) + 0.5) / terms)
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    basis = np.polynomial.chebyshev.chebvander
+    return known, nodes, weights, basis(nodes, terms - 1) @ np.linalg.inv(basis(known, terms - 1))
 
 
 def best_kernel(support: int, oversampling: float) -> Kernel:
@@ -56,7 +68,7 @@ def best_kernel(support: int, oversampling: float) -> Kernel:
 @lru_cache(maxsize=256)
 def find_kernel(support: int, error: float) -> Kernel | None:
     """The kernel of this width that reaches an error with the least oversampling, if there is one."""
-    low, high = OVERSAMPLING
+    low, high = OVERSAMPLING.get(support, WIDE)
     found = best_kernel(support, high)
     if found.error > error:
         return None

@@ -72,7 +72,7 @@ def _probe(path: Path) -> None:
 def _coordinates(image: Image, header: dict, step: tuple[float, float, bool]) -> dict:
     grid = image.grid
     ny, nx = grid.shape
-    system = {"ICRS": "ICRS", "B1950": "B1950", "GALACTIC": "GALACTIC"}.get(grid.frame, "J2000")
+    system = {"FK5": "J2000", "FK4": "B1950"}.get(grid.frame, grid.frame)
     names = ["Longitude", "Latitude"] if system == "GALACTIC" else ["Right Ascension", "Declination"]
     record = {
         "direction0": {
@@ -235,7 +235,7 @@ def _axis_keywords(i: int, ctype: str, value: float, delta: float, pixel: float,
 
 
 def _direction_keywords(record: dict, numbers: list[int]) -> dict:
-    frame = {"FK5": "J2000"}.get(record["system"], record["system"])
+    frame = record["system"]
     names = ("GLON", "GLAT") if frame == "GALACTIC" else ("RA--", "DEC-")
     header: dict = {"LONPOLE": float(record["longpole"]), "LATPOLE": float(record["latpole"])}
     if frame in FRAMES and FRAMES[frame][2]:

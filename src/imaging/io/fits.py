@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 
 import numpy as np
 
@@ -190,7 +191,9 @@ def _read_with_astropy(path: str | os.PathLike):
     from astropy.io import fits
 
     try:
-        with fits.open(path, memmap=False) as hdus:
+        # Warnings are of irregularities that do no harm; the others raise.
+        quiet = warnings.catch_warnings(action="ignore")
+        with open(path, "rb") as file, quiet, fits.open(file, memmap=False) as hdus:
             images = [h for h in hdus if h.is_image and h.data is not None and h.data.ndim >= 2]
             header, pixels = images[0].header, images[0].data
             tables = {}
@@ -198,7 +201,7 @@ def _read_with_astropy(path: str | os.PathLike):
                 if hdu.name in ("BEAMS", "CHANNELS") and not hdu.is_image:
                     tables[hdu.name] = (np.array(hdu.data), {c.name: c.unit or "" for c in hdu.columns})
     except (OSError, IndexError, KeyError, ValueError, TypeError) as error:
-        got = str(error).splitlines()[0] if not isinstance(error, IndexError) else "no image in the file"
+        got = "no image in the file" if isinstance(error, IndexError) else " ".join(str(error).split())
         raise ImagingError(
             f"The image {path} cannot be read.",
             got=got,

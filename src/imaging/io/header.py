@@ -29,6 +29,7 @@ FRAMES = {
     "J2000": ("RA---SIN", "DEC--SIN", "FK5", 2000.0),
     "FK5": ("RA---SIN", "DEC--SIN", "FK5", 2000.0),
     "B1950": ("RA---SIN", "DEC--SIN", "FK4", 1950.0),
+    "FK4": ("RA---SIN", "DEC--SIN", "FK4", 1950.0),
     "GALACTIC": ("GLON-SIN", "GLAT-SIN", None, None),
 }
 SPECSYS = {
@@ -53,7 +54,7 @@ COMMENTS = {
 # Cards that describe grid, beam and pixels; the other ones are Image.header.
 OWN = re.compile(
     r"(SIMPLE|BITPIX|EXTEND|NAXIS\d*|WCSAXES|BSCALE|BZERO|BLANK|BUNIT|BMAJ|BMIN|BPA|CASAMBM"
-    r"|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)\d+|(PC|CD|PV)0*\d+_0*\d+|LONPOLE|LATPOLE|RADESYS"
+    r"|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)\d+|(PC|CD|PV)0*\d+_0*\d+|LONPOLE|LATPOLE|RADESYS|RADECSYS"
     r"|EQUINOX|EPOCH|SPECSYS|RESTFRQ|RESTFREQ|VELREF|HISTORY|COMMENT|EXTNAME|XTENSION|PCOUNT|GCOUNT|Z[A-Z]+\d*|)"
 )
 _C = 299792458.0
@@ -146,7 +147,7 @@ def _grid(header: dict, axes: list[str], shape: tuple[int, ...], tables: dict, p
     else:
         equinox = header.get("EQUINOX", header.get("EPOCH"))
         system = header.get("RADESYS", header.get("RADECSYS", {None: "ICRS", 1950: "FK4"}.get(equinox, "FK5")))
-        frame = {"FK5": "J2000", "FK4": "B1950"}.get(str(system).strip(), str(system).strip())
+        frame = str(system).strip()
     frames = {name: frame for frame, name in SPECSYS.items()}
     restfreq = float(header.get("RESTFRQ", header.get("RESTFREQ", 0.0)))
     return Grid(

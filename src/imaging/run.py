@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path, remove_partial
 from imaging.log import FAILED
 from imaging.names import Names
+from imaging.state import CleanState
 from imaging.units import format_flux
 
 MARK = "FRINGEFLOW_RUN"
@@ -176,6 +176,9 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)
             process.wait()
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
         progress.update()
     if process.returncode:
         _explain(names, log_path, started)
@@ -189,7 +192,7 @@ class Progress:
 
     def __init__(self, names: Names, log_path: Path, started: float):
         self.names, self.log_path, self.started = names, log_path, started
-        self.position, self.shown, self.stage = 0, {}, ""
+        self.position, self.shown, self.stage = 0, set(), ""
         self.is_terminal = sys.stdout.isatty()
 
     def update(self) -> None:
@@ -201,10 +204,9 @@ class Progress:
                     self._say_stage(words[1].rstrip(":"))
             self.position = log.tell()
         for path in sorted(Path(self.names.folder).glob(f"{self.names.name}.cycle*.state.json")):
-            changed = path.stat().st_mtime
-            if changed >= self.started and self.shown.get(path) != changed:
-                self.shown[path] = changed
-                self._say_cycle(json.loads(path.read_text()))
+            if path not in self.shown and path.stat().st_mtime >= self.started:
+                self.shown.add(path)
+                self._say_cycle(CleanState.from_json(path.read_text()))
 
     def _say_stage(self, stage: str) -> None:
         if stage in ("default", "all", "loop"):
@@ -215,12 +217,12 @@ class Progress:
             self._line(stage)
         self.stage = stage
 
-    def _say_cycle(self, state: dict) -> None:
-        line = f"cycle {state['cycle']}: peak {format_flux(state['peak'] or 0)}/beam, {state['iterdone']} iterations"
-        if state["stop"]:
-            line += f"; stop: {state['description']}"
+    def _say_cycle(self, state: CleanState) -> None:
+        line = f"cycle {state.cycle}: peak {format_flux(state.peak or 0)}/beam, {state.iterdone} iterations"
+        if state.stop:
+            line += f"; stop: {state.reason}"
         else:
-            line += f"; cleaning to {format_flux(state['cycle_threshold'])}/beam"
+            line += f"; cleaning to {format_flux(state.cycle_threshold)}/beam"
         self._line(line)
 
     def _line(self, text: str) -> None:

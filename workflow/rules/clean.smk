@@ -19,7 +19,7 @@ rule major_cycle:
         mem_mb=memory("major_cycle"),
         runtime=runtime("major_cycle"),
     params:
-        settings=settings("major_cycle"),
+        config=settings("major_cycle"),
         code=fingerprint("major_cycle"),
     group:
         "clean"
@@ -50,7 +50,7 @@ rule automask:
         mem_mb=memory("automask"),
         runtime=runtime("automask"),
     params:
-        settings=settings("automask"),
+        config=settings("automask"),
         code=fingerprint("automask"),
     group:
         "clean"
@@ -79,7 +79,7 @@ checkpoint decide:
         mem_mb=memory("decide"),
         runtime=runtime("decide"),
     params:
-        settings=settings("decide"),
+        config=settings("decide"),
         code=fingerprint("decide"),
     group:
         "clean"
@@ -109,7 +109,7 @@ rule minor_cycle:
         mem_mb=memory("minor_cycle"),
         runtime=runtime("minor_cycle"),
     params:
-        settings=settings("minor_cycle"),
+        config=settings("minor_cycle"),
         code=fingerprint("minor_cycle"),
     group:
         "clean"

@@ -21,7 +21,7 @@ PRODUCT = directory if CONFIG.image_format == "casa" else str
 
 
 wildcard_constraints:
-    cycle=r"\d{3,}",
+    cycle=r"\d\d\d+",
 
 
 def settings(stage):

@@ -36,7 +36,7 @@ rule restore:
         mem_mb=memory("restore"),
         runtime=runtime("restore"),
     params:
-        settings=settings("restore"),
+        config=settings("restore"),
         provenance=CONFIG.provenance(),
         code=fingerprint("restore"),
     script:
@@ -59,7 +59,7 @@ rule pbcor:
         mem_mb=memory("pbcor"),
         runtime=runtime("pbcor"),
     params:
-        settings=settings("pbcor"),
+        config=settings("pbcor"),
         code=fingerprint("pbcor"),
     script:
         "../scripts/pbcor.py"
@@ -83,7 +83,7 @@ rule report:
         mem_mb=memory("report"),
         runtime=runtime("report"),
     params:
-        settings=settings("report"),
+        config=settings("report"),
         code=fingerprint("report"),
     script:
         "../scripts/report.py"

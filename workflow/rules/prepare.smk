@@ -16,7 +16,7 @@ rule ingest:
         mem_mb=memory("ingest"),
         runtime=runtime("ingest"),
     params:
-        settings=settings("ingest"),
+        config=settings("ingest"),
         identity=IDENTITY,
         code=fingerprint("ingest"),
     script:
@@ -38,7 +38,7 @@ rule weights:
         mem_mb=memory("weights"),
         runtime=runtime("weights"),
     params:
-        settings=settings("weights"),
+        config=settings("weights"),
         code=fingerprint("weights"),
     script:
         "../scripts/weights.py"
@@ -62,7 +62,7 @@ rule psf:
         mem_mb=memory("psf"),
         runtime=runtime("psf"),
     params:
-        settings=settings("psf"),
+        config=settings("psf"),
         code=fingerprint("psf"),
     script:
         "../scripts/psf.py"
@@ -85,7 +85,7 @@ rule pb:
         mem_mb=memory("pb"),
         runtime=runtime("pb"),
     params:
-        settings=settings("pb"),
+        config=settings("pb"),
         code=fingerprint("pb"),
     script:
         "../scripts/pb.py"

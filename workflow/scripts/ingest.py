@@ -9,6 +9,5 @@ with log_to(snakemake.log[0], "ingest"):
     ingest(
         **snakemake.input,
         **snakemake.output,
-        settings=Settings.of(snakemake.params.settings),
-        identity=snakemake.params.identity,
+        config=Settings.of(snakemake.params.config),
     )

@@ -9,6 +9,6 @@ with log_to(snakemake.log[0], "minor_cycle"):
     minor_cycle(
         **snakemake.input,
         **snakemake.output,
-        settings=Settings.of(snakemake.params.settings),
+        config=Settings.of(snakemake.params.config),
         threads=snakemake.threads,
     )

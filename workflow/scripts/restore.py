@@ -9,6 +9,6 @@ with log_to(snakemake.log[0], "restore"):
     restore(
         **snakemake.input,
         **snakemake.output,
-        settings=Settings.of(snakemake.params.settings),
+        config=Settings.of(snakemake.params.config),
         provenance=snakemake.params.provenance,
     )

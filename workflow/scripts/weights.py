@@ -9,5 +9,5 @@ with log_to(snakemake.log[0], "weights"):
     weights(
         **snakemake.input,
         **snakemake.output,
-        settings=Settings.of(snakemake.params.settings),
+        config=Settings.of(snakemake.params.config),
     )

@@ -18,22 +18,22 @@ from imaging.state import CleanState, MinorResult
 
 
 def automask(residual: str, psf: str, pb: str, previous="", previous_automask="", state="", minor="", *,
-             mask: str, automask: str, settings) -> None:  # fmt: skip
+             mask: str, automask: str, config) -> None:  # fmt: skip
     """Make the image `mask` (1 is clean) and the state file of automatic masking.
 
     In the first cycle there is no `previous` mask, `state` or `minor` result.
     """
     image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
-    valid = pb_image.usable(image.data.shape, settings.primary_beam.pblimit)
-    if settings.mask.usemask == "auto-multithresh":
+    valid = pb_image.usable(image.data.shape, config.primary_beam.pblimit)
+    if config.mask.usemask == "auto-multithresh":
         data, memory = _automatic(
-            image, beam_image, pb_image, valid, previous, previous_automask, state, minor, settings
+            image, beam_image, pb_image, valid, previous, previous_automask, state, minor, config
         )
     else:
-        data, memory = _given(image, pb_image, settings), {}
-        if settings.compat != "casa":
+        data, memory = _given(image, pb_image, config), {}
+        if config.compat != "casa":
             data &= valid
-        if settings.clean.niter and not data.any():
+        if config.clean.niter and not data.any():
             raise ImagingError("The mask is empty: there is nothing to clean.", got="0 pixels in the mask",
                                expected="some pixels inside the primary beam",
                                next_step="check mask.mask, mask.pbmask and primary_beam.pblimit")  # fmt: skip
@@ -43,20 +43,20 @@ def automask(residual: str, psf: str, pb: str, previous="", previous_automask=""
     save_image(image.with_data(data.astype(np.float32), unit="", beams=beam_image.beams), mask)
 
 
-def _given(image: Image, pb_image: Image, settings) -> np.ndarray:
+def _given(image: Image, pb_image: Image, config) -> np.ndarray:
     """The user's mask, all pixels where there is none, or the primary beam above pbmask."""
-    if settings.mask.usemask == "pb":
-        return np.broadcast_to(np.nan_to_num(pb_image.data) > settings.mask.pbmask, image.data.shape).copy()
-    if not settings.mask.mask:
+    if config.mask.usemask == "pb":
+        return np.broadcast_to(np.nan_to_num(pb_image.data) > config.mask.pbmask, image.data.shape).copy()
+    if not config.mask.mask:
         return np.ones(image.data.shape, dtype=bool)
     from imaging.io.regions import load_mask
 
-    return load_mask(settings.mask.mask, image.grid)
+    return load_mask(config.mask.mask, image.grid)
 
 
-def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, state, minor, settings):
+def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, state, minor, config):
     names = masking.AutomaskOptions.__dataclass_fields__
-    options = masking.AutomaskOptions(**{name: getattr(settings.mask, name) for name in names})
+    options = masking.AutomaskOptions(**{name: getattr(config.mask, name) for name in names})
     if previous:
         before = load_image(previous).data > 0
         with np.load(previous_automask) as saved:

@@ -15,22 +15,25 @@ from imaging.stages.plan import largest_sidelobe
 from imaging.state import CleanState, MinorResult
 
 
+LIMITS = ("niter", "threshold", "nsigma", "cycleniter", "cyclefactor", "minpsffraction", "maxpsffraction", "nmajor")
+
+
 def decide(
-    residual: str, mask: str, psf: str, pb: str, automask: str, previous="", minor="", *, state: str, settings
+    residual: str, mask: str, psf: str, pb: str, automask: str, previous="", minor="", *, state: str, config
 ) -> None:
     """Write the `state` of this cycle; in the first one there is no `previous` state or `minor` result."""
     image, beam_image = load_image(residual), load_image(psf)
-    valid = load_image(pb).usable(image.data.shape, settings.primary_beam.pblimit)
-    limits = Limits(**{name: getattr(settings.clean, name) for name in Limits.__dataclass_fields__})
+    valid = load_image(pb).usable(image.data.shape, config.primary_beam.pblimit)
+    limits = Limits(**{name: getattr(config.clean, name) for name in LIMITS})
     planes = residual_statistics(
         image.data, load_image(mask).data > 0, valid, nsigma=limits.nsigma,
-        noise=_noise(automask), automasking=settings.mask.usemask == "auto-multithresh", fastnoise=settings.mask.fastnoise,
+        noise=_noise(automask), automasking=config.mask.usemask == "auto-multithresh", fastnoise=config.mask.fastnoise,
     )  # fmt: skip
     decision = next_state(
         CleanState.from_json(Path(previous).read_text()) if previous else None,
         MinorResult.from_json(Path(minor).read_text()) if minor else None,
         planes, limits, largest_sidelobe(beam_image),
-        settings.compat,
+        config.compat,
     )  # fmt: skip
     logger.info("cycle %d: peak %s Jy/beam, %d iterations, %s", decision.cycle, decision.peak, decision.iterdone,
                 decision.stop.sentence)  # fmt: skip

@@ -19,12 +19,11 @@ from imaging.log import logger
 from imaging.settings import Settings
 
 
-def ingest(ms: list[str], *, vis: str, config: Settings, identity: list | None = None) -> None:
+def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
     """Write the visibility store `vis` from the MeasurementSets `ms`.
 
-    `config` holds data (all) and image (stokes, phasecenter, imsize, cell). `identity` is what makes a job run
-    again when the data change (`io.ms.fingerprint`); it is not used here. Raises ImagingError where the data or
-    the selection leave nothing to image.
+    `config` holds data (all but vis is read) and image (stokes, phasecenter, imsize, cell). Raises ImagingError
+    where the data or the selection leave nothing to image.
     """
     stokes = units.parse_stokes(config.image.stokes)
     readers = _open([ms] if isinstance(ms, str) else ms, config.data)

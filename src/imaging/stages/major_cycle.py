@@ -9,11 +9,11 @@ from imaging.log import logger
 from imaging.stages.plan import accuracy, header, open_parts
 
 
-def major_cycle(vis: str, weights: str, model: str = "", *, residual: str, settings, threads: int = 1) -> None:
+def major_cycle(vis: str, weights: str, model: str = "", *, residual: str, config, threads: int = 1) -> None:
     """Make the image `residual`; without a `model` it is the dirty image."""
-    store, grid, parts = open_parts(vis, weights, settings.image)
+    store, grid, parts = open_parts(vis, weights, config.image)
     model_data = load_image(model).data if model else None
-    sums, sumwt = image_sums(parts, grid, accuracy(settings.gridding), model=model_data, threads=threads)
+    sums, sumwt = image_sums(parts, grid, accuracy(config.gridding), model=model_data, threads=threads)
     data = normalise(sums, sumwt)
     logger.info("residual: peak %.6g, rms %.6g Jy/beam", abs(data).max(), data.std())
     save_image(Image(data, grid, "Jy/beam", header=header(store)), residual)

@@ -14,7 +14,7 @@ from imaging.algorithms.primary_beam import (
 from imaging.image import Image
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
-from imaging.stages.plan import open_parts
+from imaging.stages.plan import header, open_parts
 
 
 def pb(vis: str, weights: str, *, pb: str, config) -> None:
@@ -22,17 +22,17 @@ def pb(vis: str, weights: str, *, pb: str, config) -> None:
     store, grid, parts = open_parts(vis, weights, config.image)
     samples = frequency_weights(parts, len(grid.freq))
     pointing = store.meta.get("pointing")
-    settings = config.primary_beam
-    if settings.pbmodel == "image":
-        data = primary_beam_from_image(load_image(settings.pbimage), grid, samples, pointing)[:, :1]
-        logger.info("primary beam: %s", settings.pbimage)
+    chosen = config.primary_beam
+    if chosen.pbmodel == "image":
+        data = primary_beam_from_image(load_image(chosen.pbimage), grid, samples, pointing)[:, :1]
+        logger.info("primary beam: %s", chosen.pbimage)
     else:
-        model = choose_model(settings.pbmodel, store.meta["telescope"], store.meta["dish_diameters"],
-                             settings.dishdiameter, settings.blockage)  # fmt: skip
+        model = choose_model(chosen.pbmodel, store.meta["telescope"], store.meta["dish_diameters"],
+                             chosen.dishdiameter, chosen.blockage)  # fmt: skip
         logger.info("primary beam: %s, effective diameter %.4g m", model.kind, model.diameter)
         if model.note:
             logger.warning("%s", model.note)
         data = primary_beam(grid, model, samples, pointing)
-    data, valid = apply_limit(data, settings.pblimit)
+    data, valid = apply_limit(data, chosen.pblimit)
     grid = replace(grid, stokes=grid.stokes[:1])
-    save_image(Image(data, grid, "", valid=valid, header=store.header()), pb)
+    save_image(Image(data, grid, "", valid=valid, header=header(store)), pb)

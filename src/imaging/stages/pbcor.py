@@ -8,9 +8,9 @@ from imaging.algorithms.restoring import pbcor as divide
 from imaging.io.images import load_image, save_image
 
 
-def pbcor(image: str, pb: str, *, image_pbcor: str, settings) -> None:
+def pbcor(image: str, pb: str, *, image_pbcor: str, config) -> None:
     """Make the image `image_pbcor`; pixels at or below |pblimit| are masked, whatever its sign."""
     restored, beam = load_image(image), load_image(pb)
-    valid = beam.usable(restored.data.shape, abs(settings.primary_beam.pblimit))
+    valid = beam.usable(restored.data.shape, abs(config.primary_beam.pblimit))
     data = divide(restored.data, np.where(valid, beam.data, 0))
     save_image(restored.with_data(data, valid=valid), image_pbcor)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import math
 
 import imaging
 from imaging.algorithms.major_cycle import Accuracy, Part
 from imaging.algorithms.masking import sidelobe_level
 from imaging.algorithms.spectral import output_channels
-from imaging.errors import ImagingError
 from imaging.image import Grid, Image
 from imaging.io.visibility_store import ImagingWeights, VisibilityStore
 from imaging.settings import Settings
-from imaging.units import FREQUENCY, format_angle, parse_quantity
+from imaging.units import FREQUENCY, parse_quantity
 
 
 def open_store(vis: str, image: Settings):
     """The store, the grid that `image` describes on it, and the image channel of each of its parts' channels."""
     store = VisibilityStore(vis)
-    _check_cell(image.cell, store.meta["max_uv_wavelengths"])
     freq, width, channel_map = output_channels(
         [part.freq for part in store.parts], [part.width for part in store.parts],
         image.specmode, image.nchan, image.start, image.width,
@@ -48,16 +45,6 @@ def open_parts(vis: str, weights: str, image: Settings) -> tuple[VisibilityStore
         for i, (part, plane) in enumerate(zip(store.parts, channel_map, strict=True))
     ]
     return store, grid, parts
-
-
-def _check_cell(cell, longest: float) -> None:
-    """A pixel wider than half the finest fringe cannot hold what the longest baseline (wavelengths) sees."""
-    coarsest = 0.5 / longest if longest > 0 else math.inf
-    if max(cell) > coarsest:
-        raise ImagingError("The pixels are too coarse for the longest baseline.",
-                           got=f"image.cell {format_angle(max(cell))}",
-                           expected=f"at most {format_angle(coarsest)} (half of wavelength / baseline)",
-                           next_step=f"set image.cell: {format_angle(coarsest / 1.5)}, or data.uvrange")  # fmt: skip
 
 
 def header(store: VisibilityStore) -> dict:

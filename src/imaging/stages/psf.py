@@ -14,17 +14,17 @@ from imaging.stages.plan import accuracy, header, open_parts
 from imaging.units import format_angle
 
 
-def psf(vis: str, weights: str, *, psf: str, sumwt: str, settings, threads: int = 1) -> None:
+def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 1) -> None:
     """Make the image `psf` (peak 1, beams fitted) and the image `sumwt` (one pixel a plane)."""
-    store, grid, parts = open_parts(vis, weights, settings.image)
+    store, grid, parts = open_parts(vis, weights, config.image)
     grid = replace(grid, stokes=grid.stokes[:1])
-    sums, sum_of_weights = image_sums(parts, grid, accuracy(settings.gridding), psf=True, threads=threads)
+    sums, sum_of_weights = image_sums(parts, grid, accuracy(config.gridding), psf=True, threads=threads)
     if not sum_of_weights.any():
         raise ImagingError("No visibility has any weight.", got="sum of weights 0",
                            expected="some unflagged visibilities inside the image's uv range",
                            next_step="check flags, weighting and image.cell")  # fmt: skip
     data = normalise(sums, sum_of_weights)
-    beams = fit_beams(data[:, 0], grid.cell, settings.clean.psfcutoff)
+    beams = fit_beams(data[:, 0], grid.cell, config.clean.psfcutoff)
     for freq, beam in zip(grid.freq, beams, strict=True):
         logger.info("%.6g MHz: beam %s x %s, PA %.2f deg", freq / 1e6, format_angle(beam.major),
                     format_angle(beam.minor), beam.pa * 57.29577951308232)  # fmt: skip

@@ -14,12 +14,12 @@ from imaging.stages.plan import accuracy, open_parts
 from imaging.state import CleanState, MinorResult
 
 
-def report(states: list[str], minors: list[str], vis: str, weights: str, image: str, *, report: str, settings) -> None:
+def report(states: list[str], minors: list[str], vis: str, weights: str, image: str, *, report: str, config) -> None:
     """Write `report`: the cycles, why the loop stopped, the image's noise and peak, the accuracy of the sums."""
     decisions = [CleanState.from_json(Path(path).read_text()) for path in states]
     found = [MinorResult.from_json(Path(path).read_text()) for path in minors]
     restored = load_image(image)
-    store, grid, parts = open_parts(vis, weights, settings.image)
+    store, grid, parts = open_parts(vis, weights, config.image)
     last = decisions[-1]
     values = restored.data[np.isfinite(restored.data)]
     summary = {
@@ -41,8 +41,8 @@ def report(states: list[str], minors: list[str], vis: str, weights: str, image: 
         ],
         "beams_rad": [[b.major, b.minor, b.pa] for b in restored.beams],
         "image_peak": float(values.max(initial=-np.inf)) if values.size else None,
-        "direct_sum_error": measure_accuracy(parts, grid, accuracy(settings.gridding)),
-        "epsilon": settings.gridding.epsilon,
+        "direct_sum_error": measure_accuracy(parts, grid, accuracy(config.gridding)),
+        "epsilon": config.gridding.epsilon,
         "data": store.meta["parts"],
     }
     with atomic_path(report) as partial:

@@ -15,18 +15,18 @@ from imaging.state import CleanState
 
 
 def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str = "", model: str = "", *, image: str,
-            residual_out: str, model_out: str, mask_out: str, settings, provenance: dict) -> None:  # fmt: skip
+            residual_out: str, model_out: str, mask_out: str, config, provenance: dict) -> None:  # fmt: skip
     """Make `image` and the final `residual_out`, `model_out`, `mask_out`; no `model` is an empty one."""
     left, beam_image = load_image(residual), load_image(psf)
     components = load_image(model).data if model else np.zeros_like(left.data)
     cleaned = load_image(mask)
-    valid = load_image(pb).usable(left.data.shape, settings.primary_beam.pblimit)
+    valid = load_image(pb).usable(left.data.shape, config.primary_beam.pblimit)
     own = beam_image.beams
-    targets = _targets(settings.restore.restoringbeam, own)
+    targets = _targets(config.restore.restoringbeam, own)
     data = np.empty_like(left.data)
     for chan, pol in np.ndindex(left.data.shape[:2]):
         data[chan, pol] = restoring.restore(
-            components[chan, pol], left.data[chan, pol], targets[chan], left.grid.cell, own[chan], settings.compat
+            components[chan, pol], left.data[chan, pol], targets[chan], left.grid.cell, own[chan], config.compat
         )
     with open(state) as file:
         decision = CleanState.from_json(file.read())

@@ -88,7 +88,9 @@ def test_positions_are_those_of_astropy(tmp_path, frame, shape, dec):
 
 def test_what_astropy_reads(tmp_path):
     """Values, HISTORY, long strings, quotes, tables; and nothing for astropy to repair (warnings are errors)."""
-    header = {"OBJECT": "3C286", "OBSERVER": "O'Brien", "DATE-OBS": "2015-06-07T08:09:10.5", "NITER": (300, "components"), "GAIN": np.float32(0.5), "WTERM": True, "VIS": "a path " * 20 + "with 'quotes'",
+    header = {"OBJECT": "3C286", "OBSERVER": "O'Brien", "DATE-OBS": "2015-06-07T08:09:10.5",
+              "NITER": (300, "components"), "GAIN": np.float32(0.5), "WTERM": True,
+              "VIS": "a path " * 20 + "with 'quotes'",
               "HISTORY": ["first", "x" * 100]}  # fmt: skip
     beams = tuple(Beam(i * 1e-5, 1e-5, 0.1 * i) for i in (2, 3, 4))
     before = image(unit="Jy/beam", beams=beams, header=header)

@@ -22,6 +22,7 @@ _MEND = {
     errno.EROFS: "the file system is read-only: write the results elsewhere",
     errno.EACCES: "change the permissions of the directory, or write the results elsewhere",
     errno.EPERM: "change the permissions of the directory, or write the results elsewhere",
+    errno.EEXIST: "a part of the path is a file: write the results elsewhere",
     errno.ENOTDIR: "a part of the path is a file: write the results elsewhere",
     errno.EIO: "the disk reports a fault: write the results elsewhere",
 }

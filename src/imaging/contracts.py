@@ -74,7 +74,7 @@ class Meta:
         return iter(self.keys())
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
+        return getattr(self, name) if name in self.keys() else default
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:

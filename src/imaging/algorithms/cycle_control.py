@@ -42,6 +42,7 @@ def residual_statistics(
     mask: np.ndarray,
     valid: np.ndarray,
     *,
+    noise_valid: np.ndarray | None = None,
     nsigma: float = 0.0,
     noise: list[list[Noise]] | None = None,
     automasking: bool = False,
@@ -50,7 +51,8 @@ def residual_statistics(
     """Peak, mask size, noise and n-sigma threshold of each plane of `residual` (chan, pol, y, x), Jy/beam.
 
     `mask` and `valid` as `residual`, bool. The n-sigma threshold is nsigma * rms, with automasking the median added
-    to it. `noise` saves measuring it again (what `automask` returned).
+    to it. `noise` saves measuring it again (what `automask` returned); otherwise it comes from the pixels of
+    `noise_valid` (pb > pbmask), or `valid`.
     """
     planes = []
     for chan in range(residual.shape[0]):
@@ -58,7 +60,8 @@ def residual_statistics(
         for pol in range(residual.shape[1]):
             values, ok = residual[chan, pol], valid[chan, pol] & np.isfinite(residual[chan, pol])
             inside = mask[chan, pol] & ok
-            own = noise[chan][pol] if noise else robust_noise(values, ok, mask[chan, pol], fastnoise)
+            quiet = ok if noise_valid is None else ok & noise_valid[chan, pol]
+            own = noise[chan][pol] if noise else robust_noise(values, quiet, mask[chan, pol], fastnoise)
             level = nsigma * own.sigma + (own.median if automasking else 0.0)
             planes[-1].append(
                 PlaneStatistics(

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..image import Beam
-from ..kernels import labelling
 from .beams import area_pixels, gaussian, gaussian_patch
 from .convolving import convolve_patch
 
@@ -137,6 +136,8 @@ def prune(mask: np.ndarray, beam: Beam, cell: tuple[float, float], minbeamfrac: 
     """`mask` (ny, nx) without its regions (four neighbours) smaller than minbeamfrac beam areas."""
     if minbeamfrac <= 0:
         return mask
+    from ..kernels import labelling
+
     pruned = mask.copy()
     labelling.prune(pruned, minbeamfrac * area_pixels(beam, cell))
     return pruned
@@ -155,6 +156,8 @@ def smooth_and_cut(
 
 def grow(mask: np.ndarray, constraint: np.ndarray, iterations: int) -> np.ndarray:
     """`mask & constraint` (ny, nx) extended `iterations` times by the four neighbours that are in `constraint`."""
+    from ..kernels import labelling
+
     return labelling.grow(np.ascontiguousarray(mask), np.ascontiguousarray(constraint), iterations)
 
 

@@ -85,7 +85,9 @@ def _clean_plane(job: PlaneJob) -> int:
     box = _span(masks.any((0, 2))), _span(masks.any((0, 1)))
     reach = job.psf.shape if casa else tuple(2 * (s.stop - s.start) + 1 for s in box)
     images = np.stack([convolve(job.residual, p)[box] for p in patches]).astype(job.residual.dtype)
-    psfs = _cross_psfs(job.psf, patches, reach, convolve).astype(job.residual.dtype)
+    # The psf's own edges are spread by the scales; CASA cuts them off.
+    whole = job.psf if casa else np.pad(job.psf, 2 * radius)
+    psfs = _cross_psfs(whole, patches, reach, convolve).astype(job.residual.dtype)
     volumes = np.array([np.abs(psfs[a, a]).max() for a in range(len(scales))])
     bias = job.options.get("smallscalebias", 0.0)
     biases = 1 - bias * np.array(scales) / scales[-1] if scales[-1] else np.ones(len(scales))

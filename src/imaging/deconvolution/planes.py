@@ -93,7 +93,7 @@ def run_kernel(images, psfs, volumes, biases, masks, gain, threshold, limit, gro
     Returns components (n, 3), fluxes (n,), figures of merit (n,) and the kernel's code. All arithmetic is in the
     dtype of `images`.
     """
-    real = images.dtype.type
+    real, bits = images.dtype.type, images.view(f"i{images.itemsize}")
     runs = [kernel.find_runs(np.ascontiguousarray(m)) for m in masks]
     starts = np.concatenate([[0], np.cumsum([len(r) for r in runs])])
     parts, code, remaining = [], kernel.GOING_ON, limit
@@ -101,7 +101,7 @@ def run_kernel(images, psfs, volumes, biases, masks, gain, threshold, limit, gro
         room = min(remaining, CHUNK)
         components, fluxes, history = np.empty((room, 3), np.int64), np.empty(room, images.dtype), np.empty(room)
         n, code = kernel.clean(
-            images, psfs, volumes.astype(images.dtype), biases.astype(images.dtype), np.concatenate(runs), starts,
+            images, bits, psfs, volumes.astype(images.dtype), biases.astype(images.dtype), np.concatenate(runs), starts,
             real(gain), real(threshold), growth, components, fluxes, history,
         )  # fmt: skip
         parts.append((components[:n], fluxes[:n], history[:n]))

@@ -32,30 +32,25 @@ def find_runs(mask):
     return runs
 
 
-# nnan and nsz let the maximum vectorise; they do not allow sums in another order or fused multiply-adds.
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _largest(row):
-    top = row[0] - row[0]
-    for i in range(row.size):
-        value = abs(row[i])
-        top = value if value > top else top
-    return top
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _subtract(row, psf_row, flux):
-    """row -= flux * psf_row; the largest |row| afterwards."""
-    top = flux - flux
-    for i in range(row.size):
-        value = row[i] - flux * psf_row[i]
-        row[i] = value
-        value = abs(value)
+# |value| in the order of its bits read as an integer with the sign bit cleared: a maximum that vectorises, which one of
+# floats does not.
+@njit(cache=True, nogil=True)
+def _largest(bits, no_sign):
+    top = no_sign & bits[0]
+    for i in range(1, bits.size):
+        value = no_sign & bits[i]
         top = value if value > top else top
     return top
 
 
 @njit(cache=True, nogil=True)
-def _subtract_component(image, psf, runs, tops, y, x, flux):
+def _subtract(row, psf_row, flux):
+    for i in range(row.size):
+        row[i] = row[i] - flux * psf_row[i]
+
+
+@njit(cache=True, nogil=True)
+def _subtract_component(image, bits, no_sign, psf, runs, tops, y, x, flux):
     """Subtract flux * psf centred on (y, x) from the runs of `image`; the psf ends at its edges."""
     ph, pw = psf.shape
     for k in range(runs.shape[0]):
@@ -65,53 +60,52 @@ def _subtract_component(image, psf, runs, tops, y, x, flux):
             continue
         shift = pw // 2 - x
         begin, end = max(first, -shift), min(last, pw - shift)
-        if begin >= end:
-            continue
-        top = _subtract(image[row, begin:end], psf[py, begin + shift : end + shift], flux)
-        if begin > first or end < last:
-            top = _largest(image[row, first:last])
-        tops[k] = top
+        if begin < end:
+            _subtract(image[row, begin:end], psf[py, begin + shift : end + shift], flux)
+            tops[k] = _largest(bits[row, first:last], no_sign)
 
 
 @njit(cache=True, nogil=True)
-def _find_peak(image, runs, tops):
+def _find_peak(image, bits, no_sign, runs, tops):
     """Row, column and value of the first pixel of the runs with the largest |value|."""
     best = 0
     for k in range(runs.shape[0]):
         if tops[k] > tops[best]:
             best = k
-    row = runs[best, 0]
-    for x in range(runs[best, 1], runs[best, 2]):
-        if abs(image[row, x]) == tops[best]:
-            return row, x, image[row, x]
-    return row, runs[best, 1], image[row, runs[best, 1]]
+    row, x = runs[best, 0], runs[best, 1]
+    while no_sign & bits[row, x] != tops[best]:
+        x += 1
+    return row, x, image[row, x]
 
 
 @njit(cache=True, nogil=True)
-def clean(images, psfs, volumes, biases, runs, starts, gain, threshold, growth, components, fluxes, history):
+def clean(images, bits, psfs, volumes, biases, runs, starts, gain, threshold, growth, components, fluxes, history):
     """Clean `images` in place until `components` is full, the strength is below `threshold`, or it grows too much.
 
-    images : (scale, ny, nx) residual convolved with each scale; psfs : (scale, scale, py, px) psf convolved with both
-    scales, centre (py//2, px//2). volumes : peak of psfs[a, a]; biases : weight of each scale. runs : from
-    `find_runs`, those of scale a between starts[a] and starts[a + 1]. threshold : on |image / volume|. growth :
-    (factor, reference): stop when the strength exceeds factor times the first (reference 0) or, in figure of merit,
-    the smallest so far (reference 1). components : int64 (n, 3) of scale, y, x; fluxes (n,) after the loop gain;
-    history (n,) figure of merit v^2 bias / volume (Cornwell 2008, eq. 9) before each component.
-    Returns the number of components and one of GOING_ON, BELOW_THRESHOLD, DIVERGING.
+    images : (scale, ny, nx) residual convolved with each scale, finite in the runs; bits : the same memory as signed
+    integers. psfs : (scale, scale, py, px) psf convolved with both scales, centre (py//2, px//2). volumes : peak of
+    psfs[a, a]; biases : weight of each scale. runs : from `find_runs`, those of scale a between starts[a] and
+    starts[a + 1]. threshold : on |image / volume|. growth : (factor, reference): stop when the strength exceeds factor
+    times the first (reference 0) or, in figure of merit, the smallest so far (reference 1). components : int64 (n, 3)
+    of scale, y, x; fluxes (n,) after the loop gain; history (n,) figure of merit v^2 bias / volume (Cornwell 2008,
+    eq. 9) before each component. Returns the number of components and GOING_ON, BELOW_THRESHOLD or DIVERGING.
     """
     nscale = images.shape[0]
-    tops = np.zeros(runs.shape[0], images.dtype)
+    zero = images.dtype.type(0)
+    no_sign = bits.dtype.type(np.iinfo(bits.dtype).max)
+    tops = np.zeros(runs.shape[0], bits.dtype)
     for a in range(nscale):
         for k in range(starts[a], starts[a + 1]):
-            tops[k] = _largest(images[a, runs[k, 0], runs[k, 1] : runs[k, 2]])
-    first, smallest = images.dtype.type(0), np.inf
+            tops[k] = _largest(bits[a, runs[k, 0], runs[k, 1] : runs[k, 2]], no_sign)
+    first, smallest = zero, np.inf
     for n in range(components.shape[0]):
-        merit, strength = -1.0, images.dtype.type(0)
+        merit, strength = -1.0, zero
         scale, y, x = 0, 0, 0
         for a in range(nscale):
-            if starts[a] == starts[a + 1]:
+            begin, end = starts[a], starts[a + 1]
+            if begin == end:
                 continue
-            row, column, value = _find_peak(images[a], runs[starts[a] : starts[a + 1]], tops[starts[a] : starts[a + 1]])
+            row, column, value = _find_peak(images[a], bits[a], no_sign, runs[begin:end], tops[begin:end])
             candidate = abs(value * (value * biases[a] / volumes[a]))
             if candidate > merit:
                 merit, strength = candidate, value / volumes[a]
@@ -131,7 +125,9 @@ def clean(images, psfs, volumes, biases, runs, starts, gain, threshold, growth, 
         history[n] = merit
         for b in range(nscale):
             begin, end = starts[b], starts[b + 1]
-            _subtract_component(images[b], psfs[scale, b], runs[begin:end], tops[begin:end], y, x, flux)
+            _subtract_component(
+                images[b], bits[b], no_sign, psfs[scale, b], runs[begin:end], tops[begin:end], y, x, flux
+            )
     return components.shape[0], GOING_ON
 
 

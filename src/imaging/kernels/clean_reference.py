@@ -21,22 +21,24 @@ def _shifted(psf, shape, y, x):
     return out
 
 
-def clean(images, psfs, volumes, biases, runs, starts, gain, threshold, growth, components, fluxes, history):
-    """Same arguments and results as the fast one; images are only meaningful inside the runs."""
+def clean(images, bits, psfs, volumes, biases, runs, starts, gain, threshold, growth, components, fluxes, history):
+    """Same arguments and results as the fast one (bits unused); images are only meaningful inside the runs."""
     masks = np.zeros(images.shape, bool)
     for a in range(len(images)):
         for row, first, last in runs[starts[a] : starts[a + 1]]:
             masks[a, row, first:last] = True
+    first, smallest = 0.0, np.inf
     for n in range(len(components)):
-        peaks = [np.unravel_index(np.argmax(np.where(m, abs(d), -1)), d.shape) for d, m in zip(images, masks)]
-        values = np.array([d[p] if m.any() else 0 for d, p, m in zip(images, peaks, masks)])
+        peaks = [
+            np.unravel_index(np.argmax(np.where(m, abs(d), -1)), d.shape) for d, m in zip(images, masks, strict=True)
+        ]
+        values = np.array([d[p] if m.any() else 0 for d, p, m in zip(images, peaks, masks, strict=True)])
         merits = np.where(masks.any((1, 2)), abs(values * (values * biases / volumes)), -1)
         a = int(np.argmax(merits))
         strength = values[a] / volumes[a]
         if merits[a] < 0 or abs(strength) < threshold:
             return n, BELOW_THRESHOLD
-        first = abs(strength) if n == 0 else first
-        smallest = merits[a] if n == 0 else min(smallest, merits[a])
+        first, smallest = (abs(strength) if n == 0 else first), min(smallest, merits[a])
         if (abs(strength) > growth[0] * first) if growth[1] == 0 else (merits[a] > growth[0] * smallest):
             return n, DIVERGING
         components[n], fluxes[n], history[n] = (a, *peaks[a]), gain * strength, merits[a]
@@ -47,5 +49,5 @@ def clean(images, psfs, volumes, biases, runs, starts, gain, threshold, growth, 
 
 def add_components(model, patches, components, fluxes):
     """model += fluxes times patches centred on each component."""
-    for (scale, y, x), flux in zip(components, fluxes):
+    for (scale, y, x), flux in zip(components, fluxes, strict=True):
         model += flux * _shifted(patches[scale], model.shape, y, x)

@@ -44,6 +44,7 @@ def _portion(job: PlaneJob, limit: int, growth: tuple[float, float]) -> int:
         best = int(np.argmin(history))
         components, fluxes = components[:best], fluxes[:best]
     kernel.add_components(job.model, NO_SCALES.astype(job.model.dtype), components, fluxes)
-    exact = job.mask if code != kernel.DIVERGING else None
-    subtract_components(before, job.psf, components, fluxes, out=job.residual, keep=exact)
+    exact = job.mask if code != kernel.DIVERGING else np.zeros_like(job.mask)
+    if not exact.all():
+        subtract_components(before, job.psf, components, fluxes, out=job.residual, keep=exact)
     return len(fluxes)

@@ -13,7 +13,7 @@ from imaging.io.images import load_image
 from imaging.io.plots import plot_comparison
 from imaging.io.truth import load_truth
 
-TITLES = ("source", "true/mJy", "found/mJy", "error/mJy", "ratio", "sigmas", "offset E/N", "of beam", "sigmas")
+TITLES = ("source", "true/mJy", "found/mJy", "noise/mJy", "ratio", "sigmas", "offset E/N", "of beam", "sigmas")
 
 
 def compare(image: str, residual: str, truth: str, *, table: str, png: str, pb: str | None = None) -> list[Measurement]:
@@ -35,7 +35,7 @@ def compare(image: str, residual: str, truth: str, *, table: str, png: str, pb: 
 
 
 def format_table(found: list[Measurement], restored: Image, rms: float) -> str:
-    """A line a source; offsets in arcsec, then as a fraction of the beam, then in units of the noise's share."""
+    """A line a source; offsets in arcsec, then as a fraction of the beam, then in units of what noise explains."""
     beam = restored.beams[0]
     rows = [TITLES]
     for s in found:

@@ -63,11 +63,11 @@ def to_frame(direction: tuple[float, float], frame: str, target: str) -> tuple[t
                            " `chgcentre` do that")  # fmt: skip
     if EQUATORIAL.get(frame) == target:
         return (float(direction[0]), float(direction[1])), 0.0
+    from astropy import units
     from astropy.coordinates import SkyCoord
 
     here = SkyCoord(*direction, unit="rad", frame=_FRAMES[frame])
-    moved, north = (
-        point.transform_to(target.lower()) for point in (here, here.directional_offset_by("0deg", "1arcmin"))
-    )
-    twist = moved.position_angle(north).wrap_at("180deg")
+    northwards = here.directional_offset_by(0 * units.deg, 1 * units.arcmin)
+    moved, north = here.transform_to(target.lower()), northwards.transform_to(target.lower())
+    twist = moved.position_angle(north).wrap_at(180 * units.deg)
     return (float(moved.ra.rad), float(moved.dec.rad)), float(twist.rad)

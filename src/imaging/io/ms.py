@@ -241,7 +241,7 @@ class Reader:
     def _query(self, taql: str) -> np.ndarray:
         try:
             found = self.table.query(taql)
-            return np.sort(found.rownumbers())
+            return np.sort(np.asarray(found.rownumbers(), np.int64))
         except RuntimeError as error:
             raise ImagingError("data.taql is not understood.", got=f"{taql}: {_first_line(error)}",
                                expected="a TaQL condition on the main table, such as 'ANTENNA1 != 3'",

@@ -281,19 +281,19 @@ def parse_timerange(text: str, first_time: float) -> tuple[tuple[float, float], 
     """
     ranges = []
     for token in _split(text.replace("'", ""), ","):
-        if token[0] in "<>":
-            moment = _moment(token[1:].strip(), first_time)[0]
-            ranges.append((moment, np.inf) if token[0] == ">" else (-np.inf, moment))
-        elif "~" in token:
-            low, high = (part.strip() for part in token.split("~", 1))
-            begin = _moment(low, first_time)[0]
-            ranges.append((begin, _moment(high, begin)[0]))
-        elif "+" in token:
-            low, length = (part.strip() for part in token.split("+", 1))
-            begin = _moment(low, first_time)[0]
-            ranges.append((begin, begin + _seconds(length)))
-        else:
-            ranges.append(_moment(token, first_time))
+        low, kind, high = (part.strip() for part in re.fullmatch(r"([<>]?[^~+]*)([~+]?)(.*)", token).groups())
+        begin, end, midnight = _moment(low.lstrip("<> "), first_time)
+        if low[:1] == ">":
+            end = np.inf
+        elif low[:1] == "<":
+            begin, end = -np.inf, begin
+        elif kind == "~":
+            end = _moment(high, midnight)[0]
+        elif kind == "+":
+            end = begin + _seconds(high)
+        if begin > end:
+            raise _wrong("timerange", token, "a range from earlier to later; dates may be given: 2010/04/26/03:21:00")
+        ranges.append((begin, end))
     return tuple(ranges)
 
 
@@ -307,8 +307,8 @@ def _seconds(text: str) -> float:
     return sum(float(p) * scale for p, scale in zip(parts, (3600, 60, 1), strict=False))
 
 
-def _moment(text: str, default: float) -> tuple[float, float]:
-    """A date and time as the range of seconds it stands for: one moment, or a whole day."""
+def _moment(text: str, default: float) -> tuple[float, float, float]:
+    """A date and time as the seconds it stands for, from and to (one moment or a whole day), and its midnight."""
     match = re.fullmatch(r"(?:(\d{4})/(\d{1,2})/(\d{1,2})/?)?(.*)", text)
     year, month, day, clock = match.groups()
     if year:
@@ -320,11 +320,11 @@ def _moment(text: str, default: float) -> tuple[float, float]:
     else:
         midnight = default // 86400 * 86400
     if not clock and year:
-        return midnight, midnight + 86400
+        return midnight, midnight + 86400, midnight
     if ":" not in clock and not year:
         raise _wrong("timerange", text, "a time such as 03:21:00 or 2010/04/26/03:21:00")
     moment = midnight + (_seconds(clock) if ":" in clock else 3600 * _seconds(clock))
-    return moment, moment
+    return moment, moment, midnight
 
 
 def parse_uvrange(text: str) -> tuple[tuple[float, float, bool], ...]:

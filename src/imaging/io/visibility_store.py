@@ -60,17 +60,6 @@ class VisibilityStore:
             for p in self.meta["parts"]
         ]
 
-    def header(self) -> dict:
-        """What FITS headers say of the observation: keyword → value or (value, comment)."""
-        meta = self.meta
-        header = {"TELESCOP": meta["telescope"], "OBSERVER": meta["observer"], "DATE-OBS": meta["date_obs"],
-                  "OBJECT": meta["object"]}  # fmt: skip
-        for i, source in enumerate(meta["sources"], 1):
-            digest = hashlib.sha256("".join(p["sha256"] for p in meta["parts"] if p["source"] == i - 1).encode())
-            header[f"MS{i}"] = (f"{source['name']} {source['column']}", "input MeasurementSet and column")
-            header[f"MSHASH{i}"] = (digest.hexdigest()[:16], "of the samples read from it")
-        return {key: value for key, value in header.items() if value != "" and len(key) <= 8}
-
     @property
     def stokes(self) -> tuple[str, ...]:
         return tuple(self.meta["stokes"])
@@ -99,10 +88,12 @@ class _Array:
         names = [str(path), *(f"{path}.{k}" for k in range(1, outer or 1))]
         self.files = [open(name, "wb") for name in names]  # noqa: SIM115 (open until close)
         self.files[0].write(b" " * HEADER)
+        # One a file: together they do not depend on the blocks in which the rows came.
+        self.digests = [hashlib.sha256() for _ in self.files]
 
-    def append(self, values: np.ndarray, digest):
+    def append(self, values: np.ndarray):
         planes = values if self.outer else [values]
-        for file, plane in zip(self.files, planes, strict=True):
+        for file, digest, plane in zip(self.files, self.digests, planes, strict=True):
             data = np.ascontiguousarray(plane, self.dtype)
             file.write(memoryview(data).cast("B") if data.size else b"")
             digest.update(data)
@@ -133,7 +124,6 @@ class PartWriter:
             name: _Array(folder / f"{name}.npy", dtype, tails.get(name, ()), polarisations if name == "vis" else None)
             for name, dtype in COLUMNS.items()
         }
-        self.digest = hashlib.sha256()
         self.totals = {"sumwt": 0.0, "max_uv": 0.0, "max_w": 0.0}
         self.any_signal = False
 
@@ -146,7 +136,7 @@ class PartWriter:
         if not len(block.uvw):
             return
         for name, array in self.arrays.items():
-            array.append(getattr(block, name), self.digest)
+            array.append(getattr(block, name))
         self.any_signal = self.any_signal or bool(block.vis.any())
         totals = self.totals
         totals["sumwt"] += float(block.weight.sum(dtype=np.float64))
@@ -160,8 +150,9 @@ class PartWriter:
         if not self.rows:
             shutil.rmtree(self.folder)
             return None
+        digest = hashlib.sha256(b"".join(d.digest() for a in self.arrays.values() for d in a.digests))
         return {"folder": self.folder.name, "freq": self.freq.tolist(), "width": self.width.tolist(),
-                "rows": self.rows, "sha256": self.digest.hexdigest(), **self.totals, **more}  # fmt: skip
+                "rows": self.rows, "sha256": digest.hexdigest(), **self.totals, **more}  # fmt: skip
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:

@@ -35,7 +35,7 @@ def grids(draw):
         freq = first + abs(step) * np.cumsum(draw(st.lists(st.floats(1, 5), min_size=nchan, max_size=nchan)))
         width = np.full(nchan, abs(step) / 3)
     return Grid(
-        (draw(st.integers(0, 6283)) / 999.9, draw(st.integers(-1570, 1570)) / 999.9),
+        (draw(st.integers(0, 6283)) / 1000, draw(st.integers(-1570, 1570)) / 1000),
         (draw(angles) * 1e-4, draw(angles) * 1e-4),
         (draw(st.integers(1, 7)), draw(st.integers(1, 7))), tuple(freq.tolist()), tuple(width.tolist()), draw(stokes),
         draw(st.sampled_from(["ICRS", "FK5", "FK4", "GALACTIC"])), draw(st.sampled_from(["TOPO", "LSRK", "BARY"])),

@@ -52,6 +52,7 @@ class Gridder:
         self.shape, self.cell, self.centre = tuple(map(int, shape)), tuple(map(float, cell)), tuple(map(float, centre))
         self.real, self.complex = (np.float32, np.complex64) if precision == "single" else (np.float64, np.complex128)
         self.threads, self.memory = int(threads), int(memory)
+        self._storage = np.empty(0, self.complex)
         self.uvw, self.freq_c = _fixed(uvw, np.float64), _fixed(np.asarray(freq, np.float64) / C, np.float64)
         mask = _fixed(np.empty((0, 0)) if mask is None else mask, np.bool_)
         self._set_geometry(mask, wterm, float(epsilon), precision)
@@ -100,8 +101,7 @@ class Gridder:
         self.coefficients = tap_polynomials(self.kernel, self.real)
         self.correct_u = 1 / transform(self.coefficients, support, (np.arange(nx) - nx // 2) / nu)
         self.correct_v = 1 / transform(self.coefficients, support, (np.arange(ny) - ny // 2) / nv)
-        self.transform_w = np.zeros(kernels.CORRECTION_DEGREE + 1)
-        self.transform_w[-1] = 1
+        self.transform_w = np.ones(1)
         if use_w:
             self.transform_w = transform_polynomial(self.coefficients, support, t_max * dw)
 
@@ -145,7 +145,10 @@ class Gridder:
         passes = math.ceil(self.planes / depth)
         edges = [round(i * self.planes / passes) for i in range(passes + 1)]
         depth = max(b - a for a, b in zip(edges[:-1], edges[1:], strict=True))
-        return np.empty((count, depth, g.nv, pitch), self.complex), list(zip(edges[:-1], edges[1:], strict=True))
+        shape = (count, depth, g.nv, pitch)
+        if self._storage.shape != shape:  # kept between calls: touching new memory costs as much as a transform
+            self._storage = np.empty(shape, self.complex)
+        return self._storage, list(zip(edges[:-1], edges[1:], strict=True))
 
     # --- transforms --------------------------------------------------------------------------------------------------
 
@@ -250,8 +253,8 @@ class Gridder:
     def _tile_work(self, colour, first, last):
         """Work (tile, first plane, end plane) for every second tile in u and v, in about equal shares.
 
-        Neighbours of one colour do not overlap. A tile with more than its share is cut by planes, which leaves the order
-        of every cell's sum as it is.
+        Tiles of one colour do not overlap. One with more than its share is cut by planes, which leaves the order of
+        every cell's sum as it is.
         """
         tiles = self.load.reshape(-1, self.geometry.nu // kernels.TILE)
         chosen = np.zeros_like(tiles)
@@ -387,8 +390,12 @@ def _check(uvw, freq, shape, cell, epsilon, mask, precision):
     if precision not in EPSILON:
         raise ImagingError("unknown gridding.precision", got=precision, expected="single or double")
     if not EPSILON[precision] <= epsilon <= 0.1:
-        raise ImagingError(f"gridding.epsilon is out of reach in {precision} precision", got=epsilon,
-                           expected=f"{EPSILON[precision]} to 0.1", next_step="change epsilon or precision")  # fmt: skip
+        raise ImagingError(
+            f"gridding.epsilon is out of reach in {precision} precision",
+            got=epsilon,
+            expected=f"{EPSILON[precision]} to 0.1",
+            next_step="change epsilon or precision",
+        )
     if np.ndim(uvw) != 2 or np.shape(uvw)[1] != 3 or np.ndim(freq) != 1:
         raise ImagingError("uvw or freq has the wrong shape", got=(np.shape(uvw), np.shape(freq)),
                            expected="(row, 3) and (chan,)")  # fmt: skip

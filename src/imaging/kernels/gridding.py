@@ -232,7 +232,7 @@ if config.DISABLE_JIT:
 
 @njit(cache=True, inline="always")
 def cell_of(wavelengths, scale, n):
-    """The cell just above a coordinate on the periodic grid, and how far above: 0 <= distance < 1."""
+    """The cell just above a coordinate on the periodic grid, and how far above: 0 <= distance <= 1."""
     cycles = wavelengths * scale
     position = (cycles - np.floor(cycles)) * n
     cell = np.ceil(position)
@@ -545,7 +545,7 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
 # --- between planes and image ----------------------------------------------------------------------------------------
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy")
 def pixel_row(y, g, sky, correct_u, correct_v, transform_w, t, factor):
     """t = n - 1 + shift, by which w is multiplied, and the kernel correction for a row; both 0 beyond the horizon."""
     ny, nx = correct_v.size, correct_u.size
@@ -555,12 +555,14 @@ def pixel_row(y, g, sky, correct_u, correct_v, transform_w, t, factor):
         r2 = l * l + m * m
         n1 = -r2 / (1 + np.sqrt(max(1 - r2, 0.0)))
         t[x] = n1 + sky.shift_n if g.use_w else 0.0
-        q = t[x] * sky.t_scale
-        q = q * q * 2 - 1
-        total = transform_w[0]
-        for i in range(1, CORRECTION_DEGREE + 1):
-            total = total * q + transform_w[i]
-        factor[x] = correct_u[x] * correct_v[y] / total if r2 < 1 else 0.0
+        factor[x] = 1.0 if r2 < 1 else 0.0
+    total = np.full(nx, transform_w[0])
+    for coefficient in transform_w[1:] if g.use_w else transform_w[:0]:
+        for x in range(nx):
+            q = t[x] * sky.t_scale
+            total[x] = total[x] * (q * q * 2 - 1) + coefficient
+    for x in range(nx):
+        factor[x] *= correct_u[x] * correct_v[y] / total[x]
 
 
 @njit(cache=True, error_model="numpy")

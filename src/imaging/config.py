@@ -203,7 +203,7 @@ class Gridding(Section):
 class PrimaryBeam(Section):
     """The response of the dishes."""
 
-    pbmodel: Literal["auto", "airy", "cos3", "gaussian", "polynomial", "image", "none"] = "auto"
+    pbmodel: Literal["auto", "airy", "cosine", "cos3", "gaussian", "polynomial", "image", "none"] = "auto"
     """Beam model; auto chooses from the telescope and dish diameter in the data."""
     dishdiameter: Length = 0.0
     """Effective dish diameter; 0m for that of the telescope."""

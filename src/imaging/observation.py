@@ -84,7 +84,7 @@ class Observation(Section):
     """Seed of the noise."""
     reffreq: Frequency = 0.0
     """Frequency at which flux densities are given; 0Hz for the middle of the band."""
-    pbmodel: Literal["auto", "airy", "cos3", "gaussian", "polynomial", "none"] = "auto"
+    pbmodel: Literal["auto", "airy", "cosine", "cos3", "gaussian", "polynomial", "none"] = "auto"
     """Primary beam that attenuates the sky in every channel, as `primary_beam.pbmodel` in imaging."""
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     """The sky."""

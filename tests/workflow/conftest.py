@@ -1,6 +1,7 @@
 """A small image, made in the folder of a test."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,15 @@ class Project:
         counts.pop("default", None), counts.pop("all", None)
         return counts
 
+    def finished_jobs(self) -> dict[str, int]:
+        """How many jobs of each rule came to their end in the last run, as their logs were written by it."""
+        text = (self.results / "logs" / "snakemake.log").read_text()
+        counts: dict[str, int] = {}
+        for rule in re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", text):
+            counts[rule] = counts.get(rule, 0) + 1
+        counts.pop("default", None), counts.pop("all", None)
+        return counts
+
     def products(self) -> dict[str, bytes]:
         """The bytes of every product but logs, timings and the run's own notes."""
         found = {}
@@ -86,4 +96,5 @@ def finished(tmp_path_factory, tiny_ms):
     """The small image, made once."""
     made = Project(tmp_path_factory.mktemp("finished"), small(tiny_ms))
     made.output = made.run().stdout
+    made.first_jobs = made.finished_jobs()
     return made

@@ -71,7 +71,7 @@ def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, 
     data, memory, noise = masking.automask(
         image.data, valid, before, memory,
         sidelobe=largest_sidelobe(beam_image),
-        beam=common_beam(list(beams)), cell=cell, options=options, iterdone=iterdone, threshold_reached=reached,
+        beam=common_beam(list(beams), config.compat), cell=cell, options=options, iterdone=iterdone, threshold_reached=reached,
         pb=np.broadcast_to(np.nan_to_num(pb_image.data), image.data.shape),
     )  # fmt: skip
     levels = [[(n.median, n.sigma, n.peak) for n in chan] for chan in noise]

@@ -22,7 +22,7 @@ def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str =
     cleaned = load_image(mask)
     valid = load_image(pb).usable(left.data.shape, config.primary_beam.pblimit)
     own = beam_image.beams
-    targets = _targets(config.restore.restoringbeam, own)
+    targets = _targets(config.restore.restoringbeam, own, config.compat)
     data = np.empty_like(left.data)
     for chan, pol in np.ndindex(left.data.shape[:2]):
         data[chan, pol] = restoring.restore(
@@ -42,9 +42,9 @@ def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str =
     save_image(cleaned.with_data(cleaned.data, header=header), mask_out)
 
 
-def _targets(restoringbeam: list[str], own: tuple[Beam, ...]) -> tuple[Beam, ...]:
+def _targets(restoringbeam: list[str], own: tuple[Beam, ...], compat: str) -> tuple[Beam, ...]:
     """The beam of each channel of the restored image."""
     if not restoringbeam:
         return tuple(own)
-    beam = common_beam(list(own)) if restoringbeam == ["common"] else Beam(*units.parse_beam(restoringbeam))
+    beam = common_beam(list(own), compat) if restoringbeam == ["common"] else Beam(*units.parse_beam(restoringbeam))
     return (beam,) * len(own)

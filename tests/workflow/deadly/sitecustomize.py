@@ -1,0 +1,31 @@
+"""On PYTHONPATH of a test: kill a job, its Snakemake, or both at the moment the job would show its first product.
+
+FRINGEFLOW_TEST_KILL is "<stage>:<who>:<marker file>"; who is job, snakemake, all, or sleep
+(the job hangs and nobody is killed). It happens once: the marker file
+is made first, and nothing happens where it exists.
+"""
+
+import os
+import signal
+import sys
+import time
+
+_stage, _who, _marker = (os.environ.get("FRINGEFLOW_TEST_KILL", "::").split(":", 2) + ["", ""])[:3]
+_script = sys.orig_argv[-1] if sys.orig_argv else ""
+_replace = os.replace
+
+
+def _die(source, target, **keywords):
+    if not os.path.exists(_marker) and "/logs/" not in str(target):
+        with open(_marker, "x"):
+            pass
+        if _who in ("snakemake", "all"):
+            os.kill(os.getsid(0), signal.SIGKILL)  # the leader of the session is Snakemake
+        if _who in ("job", "all"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)  # an orphan, still at work
+    return _replace(source, target, **keywords)
+
+
+if _stage and _script.endswith(f".{_stage}.py"):
+    os.replace = _die

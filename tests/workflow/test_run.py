@@ -1,0 +1,96 @@
+"""The workflow end to end, as people start it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from imaging.io.images import load_image
+from imaging.names import Names
+
+FINAL = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor")
+
+
+def test_products_are_there_and_consistent(finished):
+    names = Names("small", results=str(finished.folder / "results"))
+    image = {product: load_image(names.path(product)) for product in FINAL}
+    assert image["image"].data.shape == (1, 1, 128, 128)
+    assert image["psf"].data.max() == 1
+    valid = image["image"].valid
+    pbcor = image["image"].data[valid] / image["pb"].data[valid]
+    np.testing.assert_allclose(image["image.pbcor"].data[valid], pbcor, rtol=1e-6)
+    assert image["image"].beams == image["psf"].beams
+    assert image["model"].unit == "Jy/pixel"
+    report = json.loads((finished.results / "small.report.json").read_text())
+    assert report["stopcode"] == 9
+    assert report["direct_sum_error"] < 2 * report["epsilon"]
+    assert image["model"].data.sum() == pytest.approx(report["cycles"][-1]["model_flux"], rel=1e-4)
+
+
+def test_progress_is_told(finished):
+    for words in ("cycle 0: peak", "cleaning to", "major-cycle limit reached", "done in"):
+        assert words in finished.output
+
+
+def test_nothing_is_left_to_do(finished):
+    before = finished.products()
+    finished.run()
+    assert finished.jobs() == {}
+    assert finished.products() == before
+
+
+def test_header_tells_the_provenance(finished):
+    header = load_image(finished.results / "small.image.fits").header
+    assert header["TELESCOP"] == "VLA"
+    assert header["STOPCODE"] == 9
+    assert len(header["CONFHASH"]) == len(header["DATAHASH"]) == 16
+    history = "\n".join(header["HISTORY"])
+    for words in ("tiny.ms: column DATA, 168 rows", "numpy", "fringeflow", '"niter": 200'):
+        assert words in history.replace("\n", "")
+
+
+def test_dirty_image_only(project):
+    dirty = project(clean={"niter": 0}, mask={"usemask": "user"}, restore={"pbcor": False})
+    dirty.run()
+    jobs = dirty.jobs()
+    assert "minor_cycle" not in jobs
+    assert jobs["major_cycle"] == 1
+    residual, cycle = (load_image(dirty.results / f"small.{p}.fits") for p in ("residual", "cycle000.residual"))
+    np.testing.assert_array_equal(residual.data[residual.valid], cycle.data[residual.valid])
+
+
+def test_plain_snakemake_makes_the_same_bytes_on_one_core(finished, project):
+    other = project()
+    plan = other.snakemake("--cores", "1", "--configfile", "my.yaml", "-n")
+    assert "rule ingest" in plan.stdout
+    assert not list(other.results.glob("*.fits"))
+    other.snakemake("--cores", "1", "--configfile", "my.yaml")
+    assert other.products() == finished.products()
+
+
+def test_casa_images(finished, project):
+    other = project(image_format="casa")
+    other.run()
+    image = load_image(other.results / "small.image")
+    expected = load_image(finished.results / "small.image.fits")
+    np.testing.assert_array_equal(image.data[image.valid], expected.data[expected.valid])
+    assert image.beams[0].major == pytest.approx(expected.beams[0].major, rel=1e-6)
+
+
+def test_cube(project):
+    cube = project(image={"specmode": "cube", "nchan": 2}, restore={"restoringbeam": "common"})
+    cube.run()
+    image = load_image(cube.results / "small.image.fits")
+    assert image.data.shape[0] == 2
+    assert image.beams[0] == image.beams[1]
+    assert len(set(load_image(cube.results / "small.psf.fits").beams)) == 2
+
+
+def test_a_second_run_of_the_same_name_waits_its_turn(finished):
+    import fcntl
+
+    with open(finished.results / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = finished.run(check=False)
+    assert refused.returncode == 1
+    assert "being worked on by another run" in refused.stderr

@@ -393,7 +393,7 @@ READS: dict[str, tuple[str, ...]] = {
     "automask": ("mask.*", "primary_beam.pblimit", "clean.niter", "clean.threshold", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
                "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
-               "mask.fastnoise", "primary_beam.pblimit"),
+               "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "pbcor": ("primary_beam.pblimit",),

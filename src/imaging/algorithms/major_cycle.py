@@ -76,7 +76,7 @@ def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=N
 
 
 def normalise(sums: np.ndarray, sumwt: np.ndarray) -> np.ndarray:
-    """sums / sumwt as float32, 0 where a channel has no weight."""
+    """sums (chan, pol, y, x) / sumwt (chan,) as float32, 0 where a channel has no weight."""
     scale = np.divide(1.0, sumwt, out=np.zeros_like(sumwt), where=sumwt > 0)
     return (sums * scale[:, None, None, None]).astype(np.float32)
 

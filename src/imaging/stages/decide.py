@@ -22,11 +22,12 @@ def decide(
     residual: str, mask: str, psf: str, pb: str, automask: str, previous="", minor="", *, state: str, config
 ) -> None:
     """Write the `state` of this cycle; in the first one there is no `previous` state or `minor` result."""
-    image, beam_image = load_image(residual), load_image(psf)
-    valid = load_image(pb).usable(image.data.shape, config.primary_beam.pblimit)
+    image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
+    valid = pb_image.usable(image.data.shape, config.primary_beam.pblimit)
     limits = Limits(**{name: getattr(config.clean, name) for name in LIMITS})
     planes = residual_statistics(
         image.data, load_image(mask).data > 0, valid, nsigma=limits.nsigma,
+        noise_valid=valid & (pb_image.data > config.mask.pbmask) if config.mask.pbmask > 0 else None,
         noise=_noise(automask), automasking=config.mask.usemask == "auto-multithresh", fastnoise=config.mask.fastnoise,
     )  # fmt: skip
     decision = next_state(

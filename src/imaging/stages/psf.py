@@ -23,7 +23,8 @@ def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 
         raise ImagingError("No visibility has any weight.", got="sum of weights 0",
                            expected="some unflagged visibilities inside the image's uv range",
                            next_step="check flags, weighting and image.cell")  # fmt: skip
-    data = normalise(sums, sum_of_weights)
+    ny, nx = grid.shape
+    data = normalise(sums, sums[:, 0, ny // 2, nx // 2])  # peak exactly 1
     beams = fit_beams(data[:, 0], grid.cell, config.clean.psfcutoff)
     for freq, beam in zip(grid.freq, beams, strict=True):
         logger.info("%.6g MHz: beam %s x %s, PA %.2f deg", freq / 1e6, format_angle(beam.major),

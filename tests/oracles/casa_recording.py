@@ -3,6 +3,7 @@
 Needs casatasks (run with CASA's python); never imported by the tests. The tclean task runs unchanged: only the class
 `PySynthesisImager` it drives is replaced by a subclass that copies files and return values at each step.
 """
+
 from __future__ import annotations
 
 import os
@@ -35,7 +36,8 @@ def beams(path):
         b = ia.restoringbeam(channel=c, polarization=0)
         b = b.get("beams", {}).get("*0", {}).get("*0", b)
         out.append([b["major"]["value"], b["minor"]["value"], b["positionangle"]["value"]])
-        assert b["major"]["unit"] == "arcsec" and b["positionangle"]["unit"] == "deg"
+        assert b["major"]["unit"] == "arcsec"
+        assert b["positionangle"]["unit"] == "deg"
     ia.done()
     return np.array(out)
 
@@ -93,10 +95,15 @@ class Recorder(PySynthesisImager):
         residual, before = read(self.name + ".residual"), read(self.name + ".mask")
         super().updateMask()
         after = read(self.name + ".mask")[0]
-        self.masks.append({
-            "residual": residual[0], "valid": residual[1], "iterdone": self.iterdone, "after": after > 0.5,
-            "before": np.zeros(after.shape, bool) if before is None else before[0] > 0.5,
-        })
+        self.masks.append(
+            {
+                "residual": residual[0],
+                "valid": residual[1],
+                "iterdone": self.iterdone,
+                "after": after > 0.5,
+                "before": np.zeros(after.shape, bool) if before is None else before[0] > 0.5,
+            }
+        )
 
     def runMinorCycle(self):
         residual, model = read(self.name + ".residual"), read(self.name + ".model")
@@ -104,10 +111,14 @@ class Recorder(PySynthesisImager):
         record = self.events[-1][2]
         after = read(self.name + ".model")[0]
         self.iterdone += record["iterdone"]
-        self.minors.append({
-            "residual": residual[0], "mask": read(self.name + ".mask")[0] > 0.5,
-            "delta": after - (0 if model is None else model[0]), "residual_after": read(self.name + ".residual")[0],
-        })
+        self.minors.append(
+            {
+                "residual": residual[0],
+                "mask": read(self.name + ".mask")[0] > 0.5,
+                "delta": after - (0 if model is None else model[0]),
+                "residual_after": read(self.name + ".residual")[0],
+            }
+        )
         return done
 
 
@@ -120,5 +131,3 @@ def run(ms, imagename, **parameters):
     with open(log) as f:
         text = f.read()
     return Recorder.last, plain(result), text
-
-

@@ -1,8 +1,9 @@
-"""A small simulated MeasurementSet for the CASA goldens: VLA D array, 1.4 GHz, long hour angles (an elongated, rotated beam).
+"""A small simulated MeasurementSet for the CASA goldens: VLA D array, 1.4 GHz, an elongated, rotated beam.
 
 Needs casatools (run with CASA's python); never imported by the tests. The spectral window is labelled LSRK so that
 CASA converts no frequencies. The sky is written as apparent flux, without a primary beam and without the w-term.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -29,7 +30,7 @@ def visibilities(uvw, freq, sky, index=-0.7):
         pa = np.radians(pa)
         along = np.sin(pa) * u + np.cos(pa) * v
         across = np.cos(pa) * u - np.sin(pa) * v
-        taper = np.exp(-np.pi**2 / (4 * np.log(2)) * CELL**2 * ((major * along) ** 2 + (minor * across) ** 2))
+        taper = np.exp(-(np.pi**2) / (4 * np.log(2)) * CELL**2 * ((major * along) ** 2 + (minor * across) ** 2))
         phase = 2j * np.pi * CELL * (u * east + v * north)
         vis += flux * (freq / freq.mean()) ** index * taper * np.exp(phase)
     return vis
@@ -41,15 +42,28 @@ def observe(path, channels=3, width_mhz=20.0, integration=300, start=1.5, stop=4
     me, sm = measures(), simulator()
     sm.open(path)
     sm.setconfig(
-        telescopename="VLA", x=antennas[:, 0], y=antennas[:, 1], z=antennas[:, 2], dishdiameter=antennas[:, 3],
-        mount=["alt-az"], antname=[f"A{i:02d}" for i in range(len(antennas))], coordsystem="global",
+        telescopename="VLA",
+        x=antennas[:, 0],
+        y=antennas[:, 1],
+        z=antennas[:, 2],
+        dishdiameter=antennas[:, 3],
+        mount=["alt-az"],
+        antname=[f"A{i:02d}" for i in range(len(antennas))],
+        coordsystem="global",
         referencelocation=me.observatory("VLA"),
     )
-    sm.setspwindow(spwname="L", freq="1.4GHz", deltafreq=f"{width_mhz}MHz", freqresolution=f"{width_mhz}MHz",
-                   nchannels=channels, stokes="RR LL")
+    sm.setspwindow(
+        spwname="L",
+        freq="1.4GHz",
+        deltafreq=f"{width_mhz}MHz",
+        freqresolution=f"{width_mhz}MHz",
+        nchannels=channels,
+        stokes="RR LL",
+    )
     sm.setfeed("perfect R L")
     sm.setfield(sourcename="sim", sourcedirection=me.direction("J2000", "6h0m0s", "10d0m0s"))
-    sm.settimes(integrationtime=f"{integration}s", usehourangle=True, referencetime=me.epoch("utc", "2024/03/01/00:00:00"))
+    epoch = me.epoch("utc", "2024/03/01/00:00:00")
+    sm.settimes(integrationtime=f"{integration}s", usehourangle=True, referencetime=epoch)
     sm.setlimits(shadowlimit=0.01, elevationlimit="8deg")
     sm.setauto(0.0)
     sm.observe("sim", "L", starttime=f"{start}h", stoptime=f"{stop}h")

@@ -1,10 +1,11 @@
 """Record what CASA does, step by step, in the small .npz files beside this script (keys: README.md).
 
-    <CASA's python> make_casa_goldens.py [group ...]      # groups: automask clean beam_fits restore weights; default all
+    <CASA's python> make_casa_goldens.py [group ...]    # groups: automask clean beam_fits restore weights; or all
 
 Needs casatasks 6.7.0.31, casatools 6.7.0.31, casadata (README.md says how); takes about a minute. The project and its
 tests need none of them.
 """
+
 from __future__ import annotations
 
 import json
@@ -21,8 +22,14 @@ from casatools import image, table
 
 HERE = pathlib.Path(__file__).resolve().parent
 COMMON = {"cell": "12arcsec", "weighting": "briggs", "robust": 0.5, "interpolation": "nearest", "outframe": "LSRK"}
-AUTO = {"usemask": "auto-multithresh", "verbose": True, "sidelobethreshold": 2.0, "noisethreshold": 4.25,
-        "lownoisethreshold": 1.5, "minbeamfrac": 0.3}
+AUTO = {
+    "usemask": "auto-multithresh",
+    "verbose": True,
+    "sidelobethreshold": 2.0,
+    "noisethreshold": 4.25,
+    "lownoisethreshold": 1.5,
+    "minbeamfrac": 0.3,
+}
 
 
 def save(name, record, **arrays):
@@ -59,21 +66,47 @@ def automask():
         "plain": (sky, large | {"threshold": "6mJy", "cycleniter": 180}),
         "negative": (negative, large | {"negativethreshold": 5.0, "threshold": "6mJy", "cycleniter": 250}),
         "chauvenet": (sky, small | {"fastnoise": False, "threshold": "7mJy", "cycleniter": 200}),
-        "pbmask": (sky, small | {"pbmask": 0.77, "smoothfactor": 1.6, "cutthreshold": 0.05, "dogrowprune": False,
-                                 "growiterations": 3, "threshold": "9mJy", "cycleniter": 150}),
+        "pbmask": (
+            sky,
+            small
+            | {
+                "pbmask": 0.77,
+                "smoothfactor": 1.6,
+                "cutthreshold": 0.05,
+                "dogrowprune": False,
+                "growiterations": 3,
+                "threshold": "9mJy",
+                "cycleniter": 150,
+            },
+        ),
         "nsigma": (sky, small | {"imsize": [80, 80], "pblimit": 0.75, "nsigma": 4.0, "cycleniter": 250}),
-        "cube": (sky, {"imsize": [72, 72], "pblimit": 0.8, "specmode": "cube", "minpercentchange": 2.0,
-                       "threshold": "14mJy", "cycleniter": 130}),
+        "cube": (
+            sky,
+            {
+                "imsize": [72, 72],
+                "pblimit": 0.8,
+                "specmode": "cube",
+                "minpercentchange": 2.0,
+                "threshold": "14mJy",
+                "cycleniter": 130,
+            },
+        ),
     }
     for name, (ms, own) in runs.items():
         parameters = COMMON | AUTO | {"niter": 20000, "gain": 0.1} | own
         recorder, result, text = run(ms, name, **parameters)
         save(
-            f"automask_{name}", tclean_record(recorder, result, text, parameters),
-            psf=read(name + ".psf")[0], pb=read(name + ".pb")[0], beams=beams(name + ".psf"),
-            valid=recorder.masks[0]["valid"], residual=stack(recorder.masks, "residual"),
-            mask_before=stack(recorder.masks, "before"), mask_after=stack(recorder.masks, "after"),
-            iterdone=np.array([m["iterdone"] for m in recorder.masks]), mask_final=read(name + ".mask")[0] > 0.5,
+            f"automask_{name}",
+            tclean_record(recorder, result, text, parameters),
+            psf=read(name + ".psf")[0],
+            pb=read(name + ".pb")[0],
+            beams=beams(name + ".psf"),
+            valid=recorder.masks[0]["valid"],
+            residual=stack(recorder.masks, "residual"),
+            mask_before=stack(recorder.masks, "before"),
+            mask_after=stack(recorder.masks, "after"),
+            iterdone=np.array([m["iterdone"] for m in recorder.masks]),
+            mask_final=read(name + ".mask")[0] > 0.5,
         )
         assert all((m["valid"] == recorder.masks[0]["valid"]).all() for m in recorder.masks)
 
@@ -97,9 +130,14 @@ def clean():
         minors = recorder.minors
         assert all((m["mask"] == minors[0]["mask"]).all() for m in minors)
         save(
-            f"clean_{name}", tclean_record(recorder, result, text, parameters),
-            psf=read(name + ".psf")[0], beams=beams(name + ".psf"), mask=minors[0]["mask"],
-            valid=read(name + ".residual")[1], residual=stack(minors, "residual"), delta=stack(minors, "delta"),
+            f"clean_{name}",
+            tclean_record(recorder, result, text, parameters),
+            psf=read(name + ".psf")[0],
+            beams=beams(name + ".psf"),
+            mask=minors[0]["mask"],
+            valid=read(name + ".residual")[1],
+            residual=stack(minors, "residual"),
+            delta=stack(minors, "delta"),
             iterdone=np.array([e[2]["iterdone"] for e in recorder.events if e[0] == "executeminorcycle"]),
             residual_final=read(name + ".residual")[0],
         )
@@ -108,13 +146,19 @@ def clean():
 def beam_fits():
     """Point spread functions and the beams fitted to them."""
     long, early, snapshot = (
-        make_ms("long.ms"), make_ms("early.ms", start=-4.6, stop=-2.0), make_ms("snap.ms", start=3.9, stop=4.15),
+        make_ms("long.ms"),
+        make_ms("early.ms", start=-4.6, stop=-2.0),
+        make_ms("snap.ms", start=3.9, stop=4.15),
     )
     cases = [
-        (long, {}), (early, {}), (snapshot, {}),
-        (long, {"weighting": "natural", "cell": "20arcsec"}), (early, {"weighting": "uniform", "cell": "5arcsec"}),
+        (long, {}),
+        (early, {}),
+        (snapshot, {}),
+        (long, {"weighting": "natural", "cell": "20arcsec"}),
+        (early, {"weighting": "uniform", "cell": "5arcsec"}),
         (long, {"uvtaper": ["150arcsec", "60arcsec", "-70deg"], "cell": "15arcsec"}),
-        (early, {"psfcutoff": 0.6}), (long, {"weighting": "uniform", "cell": ["14arcsec", "14arcsec"], "psfcutoff": 0.2}),
+        (early, {"psfcutoff": 0.6}),
+        (long, {"weighting": "uniform", "cell": ["14arcsec", "14arcsec"], "psfcutoff": 0.2}),
         (snapshot, {"weighting": "natural", "cell": "26arcsec"}),
     ]
     psfs, fitted, cells, cutoffs, levels, used = [], [], [], [], [], []
@@ -128,39 +172,73 @@ def beam_fits():
         cutoffs.append(parameters.get("psfcutoff", 0.35))
         levels.append(next(e[2]["maxpsfsidelobe"] for e in recorder.events if e[0] == "initminorcycle"))
         used.append(parameters)
-    save("beam_fits", {"parameters": used}, psf=np.stack(psfs), beams=np.stack(fitted), cell=np.array(cells),
-         psfcutoff=np.array(cutoffs), sidelobe=np.array(levels))
+    save(
+        "beam_fits",
+        {"parameters": used},
+        psf=np.stack(psfs),
+        beams=np.stack(fitted),
+        cell=np.array(cells),
+        psfcutoff=np.array(cutoffs),
+        sidelobe=np.array(levels),
+    )
 
 
 def restore():
     """Restoring and primary beam correction; common beams of lists of beams."""
     ms, wide = make_ms("sky.ms"), make_ms("wide.ms", width_mhz=100.0)
     # A model away from the edges and a small kernel: CASA's convolutions wrap around.
-    parameters = COMMON | {"imsize": [72, 72], "niter": 120, "pblimit": 0.83, "pbcor": True,
-                           "mask": "box[[20pix,20pix],[52pix,52pix]]"}
+    parameters = COMMON | {
+        "imsize": [72, 72],
+        "niter": 120,
+        "pblimit": 0.83,
+        "pbcor": True,
+        "mask": "box[[20pix,20pix],[52pix,52pix]]",
+    }
     arrays = {}
     for name, own in {"default": {}, "explicit": {"restoringbeam": ["78arcsec", "66arcsec", "-25deg"]}}.items():
         run(ms, name, **parameters | own)
-        arrays |= {f"image_{name}": read(name + ".image")[0], f"pbcor_{name}": read(name + ".image.pbcor")[0],
-                   f"beam_{name}": beams(name + ".image")}
+        arrays |= {
+            f"image_{name}": read(name + ".image")[0],
+            f"pbcor_{name}": read(name + ".image.pbcor")[0],
+            f"beam_{name}": beams(name + ".image"),
+        }
     image_products = {k: read(f"default.{k}")[0] for k in ("model", "residual", "pb")}
-    save("restore_mfs", {"parameters": parameters}, **arrays, **image_products, beams=beams("default.psf"),
-         valid=read("default.residual")[1], valid_pbcor=read("default.image.pbcor")[1])
+    save(
+        "restore_mfs",
+        {"parameters": parameters},
+        **arrays,
+        **image_products,
+        beams=beams("default.psf"),
+        valid=read("default.residual")[1],
+        valid_pbcor=read("default.image.pbcor")[1],
+    )
     parameters |= {"specmode": "cube", "restoringbeam": "common", "niter": 240}
     run(wide, "common", **parameters)
     image_products = {k: read(f"common.{k}")[0] for k in ("model", "residual", "pb")}
-    save("restore_cube", {"parameters": parameters}, **image_products, beams=beams("common.psf"),
-         image_common=read("common.image")[0], pbcor_common=read("common.image.pbcor")[0],
-         beam_common=beams("common.image"), valid=read("common.residual")[1])
+    save(
+        "restore_cube",
+        {"parameters": parameters},
+        **image_products,
+        beams=beams("common.psf"),
+        image_common=read("common.image")[0],
+        pbcor_common=read("common.image.pbcor")[0],
+        beam_common=beams("common.image"),
+        valid=read("common.residual")[1],
+    )
     common_beams()
 
 
 def common_beams():
     lists = [
-        [[60, 40, 10], [50, 45, 80]], [[60, 40, 10], [60, 40, 100], [50, 30, 55]], [[30, 20, 0], [31, 12, 85]],
-        [[10, 10, 0], [11, 9, 30], [12, 8, -60]], [[60.5, 44.1, 49.2], [59.8, 43.6, 49.5], [58.9, 43.0, 49.5]],
+        [[60, 40, 10], [50, 45, 80]],
+        [[60, 40, 10], [60, 40, 100], [50, 30, 55]],
+        [[30, 20, 0], [31, 12, 85]],
+        [[10, 10, 0], [11, 9, 30], [12, 8, -60]],
+        [[60.5, 44.1, 49.2], [59.8, 43.6, 49.5], [58.9, 43.0, 49.5]],
         [[20, 5, -89], [20, 5, 89], [19, 6, 45]],
-        [[60.2, 43.8, 49.1], [60.0, 43.9, 49.9], [59.7, 44.0, 48.0]], [[20, 5, -89], [20, 5, 89]], [[8, 4, 0], [7, 3, 90]],
+        [[60.2, 43.8, 49.1], [60.0, 43.9, 49.9], [59.7, 44.0, 48.0]],
+        [[20, 5, -89], [20, 5, 89]],
+        [[8, 4, 0], [7, 3, 90]],
     ]
     ia = image()
     found, padded = [], np.full((len(lists), 3, 3), np.nan)
@@ -191,20 +269,40 @@ def weights():
     tb.close()
     cube = {"specmode": "cube", "perchanweightdensity": True}
     cases = {
-        "natural": {}, "uniform": {}, "radial": {}, "superuniform": {}, "superuniform npixels=1": {"npixels": 1},
-        "briggs robust=-2": {}, "briggs robust=-0.5": {}, "briggs robust=0.5": {}, "briggs robust=2": {},
-        "briggsabs robust=0.5 noise=2": {"robust": 0.5, "noise": "2.0Jy"}, "briggsabs robust=2 noise=0.3": {"robust": 2.0, "noise": "0.3Jy"},
-        "uniform npixels=48": {"npixels": 48}, "briggs robust=0 npixels=48": {"npixels": 48},
+        "natural": {},
+        "uniform": {},
+        "radial": {},
+        "superuniform": {},
+        "superuniform npixels=1": {"npixels": 1},
+        "briggs robust=-2": {},
+        "briggs robust=-0.5": {},
+        "briggs robust=0.5": {},
+        "briggs robust=2": {},
+        "briggsabs robust=0.5 noise=2": {"robust": 0.5, "noise": "2.0Jy"},
+        "briggsabs robust=2 noise=0.3": {"robust": 2.0, "noise": "0.3Jy"},
+        "uniform npixels=48": {"npixels": 48},
+        "briggs robust=0 npixels=48": {"npixels": 48},
         "natural taper image": {"uvtaper": ["90arcsec", "50arcsec", "30deg"]},
         "natural taper lambda": {"uvtaper": ["1500lambda", "700lambda", "-20deg"]},
         "uniform taper round": {"uvtaper": ["80arcsec"]},
-        "uniform cube": cube, "briggs cube robust=0.5": cube, "briggsbwtaper cube robust=0.5": cube,
+        "uniform cube": cube,
+        "briggs cube robust=0.5": cube,
+        "briggsbwtaper cube robust=0.5": cube,
         "briggs cube joint robust=0.5": cube | {"perchanweightdensity": False},
     }
     names, sums, psfs, used = [], [], [], []
     for k, (name, own) in enumerate(cases.items()):
-        parameters = {"imsize": [120, 120], "cell": "12arcsec", "weighting": name.split()[0], "niter": 0, "pblimit": -0.01,
-                      "interpolation": "nearest", "perchanweightdensity": False, "restoration": False, "calcres": True}
+        parameters = {
+            "imsize": [120, 120],
+            "cell": "12arcsec",
+            "weighting": name.split()[0],
+            "niter": 0,
+            "pblimit": -0.01,
+            "interpolation": "nearest",
+            "perchanweightdensity": False,
+            "restoration": False,
+            "calcres": True,
+        }
         if "robust=" in name:
             parameters["robust"] = float(name.split("robust=")[1].split()[0])
         run(ms, f"w{k}", **parameters | own)
@@ -213,8 +311,17 @@ def weights():
         sums.append(np.resize(sumwt, 3) if len(sumwt) == 3 else np.array([sumwt[0], np.nan, np.nan]))
         psfs.append(psf[0])
         used.append(parameters | own)
-    save("weights", {"parameters": used}, uvw=uvw.T, weight=weight, flag=flag.T, freq=freq,
-         case=np.array(names), sumwt=np.array(sums), psf=np.stack(psfs))
+    save(
+        "weights",
+        {"parameters": used},
+        uvw=uvw.T,
+        weight=weight,
+        flag=flag.T,
+        freq=freq,
+        case=np.array(names),
+        sumwt=np.array(sums),
+        psf=np.stack(psfs),
+    )
 
 
 GROUPS = {f.__name__: f for f in (automask, clean, beam_fits, restore, weights)}

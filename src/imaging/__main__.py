@@ -25,9 +25,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="image what a configuration file describes",
-                              epilog="What follows -- goes to Snakemake, for example: -- --profile profiles/slurm")  # fmt: skip
+                              epilog="What follows -- goes to Snakemake, for example: -- --forcerun psf")  # fmt: skip
     run.add_argument("configfile", type=Path)
-    run.add_argument("--cores", type=int, default=None, help="cores to use (default: all)")
+    run.add_argument("--cores", type=int, default=None, help="cores to use (default: what the profile says)")
+    run.add_argument("--profile", default="default", help="default, slurm, or the path of your own: how to run")
     run.add_argument("--set", action="append", default=[], metavar="section.key=value", help="change a value")
     run.add_argument("--dry-run", action="store_true", help="show the plan only")
     run.set_defaults(call=_run)
@@ -54,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments, further: list[str]) -> int:
     from imaging.run import run
 
-    return run(arguments.configfile, arguments.cores, tuple(arguments.set), further + ["-n"] * arguments.dry_run)
+    further = further + ["-n"] * arguments.dry_run
+    return run(arguments.configfile, arguments.cores, arguments.profile, tuple(arguments.set), further)
 
 
 def _check(arguments, further: list[str]) -> int:

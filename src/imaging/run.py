@@ -25,8 +25,9 @@ MARK = "FRINGEFLOW_RUN"
 """Environment variable by which the processes of a run are known, also when their parent is gone."""
 
 
-def run(configfile: Path, cores: int | None, overrides: tuple[str, ...], further: list[str]) -> int:
+def run(configfile: Path, cores: int | None, profile: str, overrides: tuple[str, ...], further: list[str]) -> int:
     """Image what `configfile` describes; returns the exit status."""
+    chosen = _profile(profile)
     values = load_values(configfile, overrides)
     config = Config.parse(values)
     config.identify_data()
@@ -42,10 +43,12 @@ def run(configfile: Path, cores: int | None, overrides: tuple[str, ...], further
         effective = Path(names.folder) / f"{names.name}.config.yaml"
         _write_yaml(values, effective)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", str(effective),
-                   "--cores", str(cores or os.cpu_count()), "--rerun-incomplete", "--nolock", *further]  # fmt: skip
+                   "--workflow-profile", str(chosen), "--rerun-incomplete", "--nolock"]  # fmt: skip
+        if cores:
+            command += ["--cores", str(cores)]
         if shutil.which("scancel"):
-            command += _slurm_prefix(mark, further)
-        return _watch(command, names, {**os.environ, MARK: mark})
+            command += ["--slurm-jobname-prefix", _job_prefix(mark)]
+        return _watch(command + further, names, {**os.environ, MARK: mark})
 
 
 def snakefile() -> Path:
@@ -56,6 +59,18 @@ def snakefile() -> Path:
             return root / "Snakefile"
     raise ImagingError("The workflow is not installed.", expected="a Snakefile beside the package",
                        next_step="install fringeflow from its checkout or wheel")  # fmt: skip
+
+
+def _profile(name: str) -> Path:
+    """One of the profiles beside the Snakefile, or a path; Snakemake itself would go on without a missing one."""
+    shipped = snakefile().parent / "profiles"
+    path = Path(name) if os.sep in name else shipped / name
+    if not path.exists():
+        known = ", ".join(sorted(entry.name for entry in shipped.iterdir() if entry.is_dir()))
+        raise ImagingError(f"There is no profile {name}.", got=f"no folder {path}",
+                           expected=f"one of {known}, or the path of your own, as in ./mycluster",
+                           next_step="see docs/clusters.md")  # fmt: skip
+    return path.absolute()
 
 
 def _write_yaml(values: dict, path: Path) -> None:
@@ -86,14 +101,14 @@ def _locked(folder: Path):
 
 def _clear(names: Names, mark: str) -> None:
     """End the orphaned jobs of a killed run and remove its half-written products and stale locks."""
-    if shutil.which("scancel"):
-        _cancel_slurm_jobs(_job_prefix(mark))
     for pid in _orphans(mark):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
     while _orphans(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
+    if shutil.which("scancel"):
+        _cancel_slurm_jobs(_job_prefix(mark))  # after the orphans: a living Snakemake would submit them anew
     remove_partial(names.folder)
     locks = Path(".snakemake/locks")
     for lock in locks.glob("*.output.lock"):
@@ -135,26 +150,23 @@ def _job_prefix(mark: str) -> str:
     return "fringeflow_" + hashlib.sha256(mark.encode()).hexdigest()[:12]
 
 
-def _slurm_prefix(mark: str, further: list[str]) -> list[str]:
-    """Name the jobs of this run, so that the next one can cancel what a killed one left in the queue."""
-    text = " ".join(further)
-    return ["--slurm-jobname-prefix", _job_prefix(mark)] if "slurm" in text else []
-
-
 def _cancel_slurm_jobs(prefix: str) -> None:
-    try:
-        listed = subprocess.run(["squeue", "-h", "--me", "-o", "%i %j"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return
-    jobs = [line.split()[0] for line in listed.stdout.splitlines() if f" {prefix}" in line]
-    if jobs:
-        subprocess.run(["scancel", *jobs], check=False, timeout=30)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            left = subprocess.run(["squeue", "-h", "-j", ",".join(jobs), "-o", "%i"], capture_output=True, text=True)
-            if not left.stdout.strip():
-                break
-            time.sleep(0.5)
+    deadline = time.monotonic() + 120
+    while jobs := _slurm_jobs(prefix):
+        if time.monotonic() > deadline:
+            raise ImagingError("Jobs of a killed run do not end.", got=f"Slurm jobs {', '.join(jobs)}",
+                               expected="none in the queue after scancel",
+                               next_step="wait until squeue no longer lists them, and start again")  # fmt: skip
+        subprocess.run(["scancel", *jobs], capture_output=True)
+        time.sleep(0.5)
+
+
+def _slurm_jobs(prefix: str) -> list[str]:
+    """Waiting, running and ending jobs so named; none where Slurm's commands have no cluster to talk to."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        listed = subprocess.run(["squeue", "-h", "--me", "-o", "%i %j"], capture_output=True, text=True, timeout=60)
+        return [line.split()[0] for line in listed.stdout.splitlines() if f" {prefix}" in line]
+    return []
 
 
 def _watch(command: list[str], names: Names, environment: dict) -> int:

@@ -27,6 +27,9 @@ vlba="-scale 0.2masec -size 1024 1024 -weight briggs 0"
 run vla_natural           vla_3c286_L.ms        $vla -weight natural $clean
 run vla_briggs0           vla_3c286_L.ms        $vla -weight briggs 0 $clean
 run vla_briggs0_multiscale vla_3c286_L.ms       $vla -weight briggs 0 $clean -multiscale
+# to the level where tclean's nsigma=3, measured again each cycle, stopped
+run vla_natural_deep      vla_3c286_L.ms        $vla -weight natural -niter 20000 -threshold 0.0726 -mgain 0.8
+run vla_briggs0_deep      vla_3c286_L.ms        $vla -weight briggs 0 -niter 20000 -threshold 0.0588 -mgain 0.8
 run mwa_briggs0           mwa_1102865728_cal.ms $mwa -niter 3000 -auto-threshold 3 -mgain 0.8
 run mwa_briggs0_multiscale mwa_1102865728_cal.ms $mwa -niter 3000 -auto-threshold 3 -mgain 0.8 -multiscale
 run askap_natural         vela-60.ms            $askap -weight natural $clean

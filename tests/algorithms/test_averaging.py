@@ -37,8 +37,15 @@ def tracks(lengths=(60.0, 3000.0, 20000.0), times=120, interval=2.0, offset=0.01
     uvw = np.array(rows["uvw"])
     n = np.sqrt(1 - offset**2)
     vis = np.exp(2j * np.pi * (uvw @ [offset, 0, n - 1])[:, None] * FREQ / SPEED_OF_LIGHT)[None]
-    return Block(uvw, vis.astype(np.complex64), np.ones(vis.shape[1:], np.float32), np.array(rows["time"]),
-                 np.array(rows["antenna1"]), np.array(rows["antenna2"]), np.zeros(len(uvw), int))  # fmt: skip
+    return Block(
+        uvw,
+        vis.astype(np.complex64),
+        np.ones(vis.shape[1:], np.float32),
+        np.array(rows["time"]),
+        np.array(rows["antenna1"]),
+        np.array(rows["antenna2"]),
+        np.zeros(len(uvw), int),
+    )
 
 
 def averager(duration, bound=0.01, offset=0.01, band=0.0):

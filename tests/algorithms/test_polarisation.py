@@ -12,8 +12,16 @@ I, Q, U, V = 1.0, 0.3, -0.2, 0.1
 
 def measured(names):
     """What feeds measure of a source of I, Q, U, V (Hamaker & Bregman 1996)."""
-    known = {"XX": I + Q, "YY": I - Q, "XY": U + 1j * V, "YX": U - 1j * V,
-             "RR": I + V, "LL": I - V, "RL": Q + 1j * U, "LR": Q - 1j * U}  # fmt: skip
+    known = {
+        "XX": I + Q,
+        "YY": I - Q,
+        "XY": U + 1j * V,
+        "YX": U - 1j * V,
+        "RR": I + V,
+        "LL": I - V,
+        "RL": Q + 1j * U,
+        "LR": Q - 1j * U,
+    }
     return np.array([known[n] for n in names], np.complex64)
 
 
@@ -83,8 +91,14 @@ def test_bad_weights_never_count(bad):
 
 @pytest.mark.parametrize(
     ("names", "stokes", "next_step"),
-    [(("XX",), "I", "XX"), (("RR", "LL"), "Q", "I"), (("XX", "YY"), "V", "I"), (LINEAR, ("RR",), "I"), (("YY",), ("XX",), "YY")],
-)  # fmt: skip
+    [
+        (("XX",), "I", "XX"),
+        (("RR", "LL"), "Q", "I"),
+        (("XX", "YY"), "V", "I"),
+        (LINEAR, ("RR",), "I"),
+        (("YY",), ("XX",), "YY"),
+    ],
+)
 def test_impossible_stokes_say_what_is_possible(names, stokes, next_step):
     with pytest.raises(ImagingError) as error:
         stokes_matrix(names, tuple(stokes))

@@ -23,8 +23,13 @@ def scheme_of(parameters):
         sizes = [parse_quantity(t, TAPER, "arcsec") for t in (texts[0], texts[min(1, len(texts) - 1)])]
         angle = parse_quantity(texts[2], ANGLE, "deg") if len(texts) > 2 else 0.0
         taper = (Taper.of_uv if "lambda" in texts[0] else Taper.of_image)(*sizes, angle)
-    return Scheme(parameters["weighting"], parameters.get("robust", 0.5),
-                  parse_quantity(parameters.get("noise", "1Jy"), FLUX, "Jy"), parameters.get("npixels", 0), taper)  # fmt: skip
+    return Scheme(
+        parameters["weighting"],
+        parameters.get("robust", 0.5),
+        parse_quantity(parameters.get("noise", "1Jy"), FLUX, "Jy"),
+        parameters.get("npixels", 0),
+        taper,
+    )
 
 
 def weigh(scheme, uvw, weight, freq, plane, shape=(120, 120), per_channel=False, parts=1, kernel=None):

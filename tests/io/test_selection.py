@@ -28,10 +28,22 @@ def ids(text):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("0", {0}), ("0~2", {0, 1, 2}), ("1,3", {1, 3}), (">1", {2, 3}), ("<1", {0}), ("3C286", {0}), ("target*", {1, 2}),
-     ("'target_A'", {1}), ("{3C286,J*}", {0, 3}), ("/target_[AB]/", {1, 2}), ("J1331+3030", {3}), (" 3C286 , 2 ", {0, 2}),
-     ("target_?,0", {0, 1, 2})],
-)  # fmt: skip
+    [
+        ("0", {0}),
+        ("0~2", {0, 1, 2}),
+        ("1,3", {1, 3}),
+        (">1", {2, 3}),
+        ("<1", {0}),
+        ("3C286", {0}),
+        ("target*", {1, 2}),
+        ("'target_A'", {1}),
+        ("{3C286,J*}", {0, 3}),
+        ("/target_[AB]/", {1, 2}),
+        ("J1331+3030", {3}),
+        (" 3C286 , 2 ", {0, 2}),
+        ("target_?,0", {0, 1, 2}),
+    ],
+)
 def test_fields(text, expected):
     assert ids(text) == expected
 
@@ -50,12 +62,24 @@ def channels(text):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("0:3~5;7,1:2", {0: [3, 4, 5, 7], 1: [2]}), ("*:0~1", {0: [0, 1], 1: [0, 1], 2: [0]}), ("2", {2: [0]}),
-     ("0:<2", {0: [0, 1]}), ("0:>61", {0: [62, 63]}), ("0:0~20^10", {0: [0, 10, 20]}), ("1:^4", {1: [0, 4]}),
-     ("EVLA*:0", {0: [0], 1: [0]}), ("0:1.2~1.202GHz", {0: [0, 1, 2]}), ("0:1200MHz~1.201GHz", {0: [0, 1]}),
-     ("1:1.298~1.3GHz", {1: [0, 1, 2]}), ("182~184GHz", {2: [0]}), ("0:1203.2MHz", {0: [3]}),
-     ("0:1,0:3", {0: [1, 3]}), ("0~1:6~8", {0: [6, 7, 8], 1: [6, 7]})],
-)  # fmt: skip
+    [
+        ("0:3~5;7,1:2", {0: [3, 4, 5, 7], 1: [2]}),
+        ("*:0~1", {0: [0, 1], 1: [0, 1], 2: [0]}),
+        ("2", {2: [0]}),
+        ("0:<2", {0: [0, 1]}),
+        ("0:>61", {0: [62, 63]}),
+        ("0:0~20^10", {0: [0, 10, 20]}),
+        ("1:^4", {1: [0, 4]}),
+        ("EVLA*:0", {0: [0], 1: [0]}),
+        ("0:1.2~1.202GHz", {0: [0, 1, 2]}),
+        ("0:1200MHz~1.201GHz", {0: [0, 1]}),
+        ("1:1.298~1.3GHz", {1: [0, 1, 2]}),
+        ("182~184GHz", {2: [0]}),
+        ("0:1203.2MHz", {0: [3]}),
+        ("0:1,0:3", {0: [1, 3]}),
+        ("0~1:6~8", {0: [6, 7, 8], 1: [6, 7]}),
+    ],
+)
 def test_windows_and_channels(text, expected):
     assert channels(text) == expected
 
@@ -75,10 +99,17 @@ def test_channel_ranges_are_unions(pairs):
 
 @pytest.mark.parametrize(
     ("text", "begin", "end"),
-    [("2020/01/01/01:00:00~02:00:00", 3600, 7200), ("01:00:00~02:30", 3600, 9000), ("01:00:00+00:10:00", 3600, 4200),
-     ("2020/01/01/23:00:00~2020/01/02/01:00:00.5", 82800, 90000.5), ("2020/01/02", 86400, 2 * 86400),
-     ("00:00:10+5", 10, 15), ("01:00:00", 3600, 3600), ("25:00:00~26:00:00", 90000, 93600)],
-)  # fmt: skip
+    [
+        ("2020/01/01/01:00:00~02:00:00", 3600, 7200),
+        ("01:00:00~02:30", 3600, 9000),
+        ("01:00:00+00:10:00", 3600, 4200),
+        ("2020/01/01/23:00:00~2020/01/02/01:00:00.5", 82800, 90000.5),
+        ("2020/01/02", 86400, 2 * 86400),
+        ("00:00:10+5", 10, 15),
+        ("01:00:00", 3600, 3600),
+        ("25:00:00~26:00:00", 90000, 93600),
+    ],
+)
 def test_timeranges(text, begin, end):
     # The first row is some hours into the day: only its date counts.
     np.testing.assert_allclose(parse_timerange(text, DAY + 40000.0), [(DAY + begin, DAY + end)], rtol=0, atol=1e-6)
@@ -108,10 +139,16 @@ def test_wrong_timeranges(text):
 
 @pytest.mark.parametrize(
     ("text", "inside", "outside"),
-    [(">100m", [100.1, 1e5], [100, 5]), ("<2km", [0, 1999], [2000, 3000]), ("100~200", [100, 150, 200], [99, 201]),
-     ("0.1~2klambda", [100, 2000], [99, 2001]), ("100m~1km", [100, 1000], [99, 1001]), ("1000lambda:10%", [900, 1100], [899, 1101]),
-     ("0~10,90~100", [5, 95], [50])],
-)  # fmt: skip
+    [
+        (">100m", [100.1, 1e5], [100, 5]),
+        ("<2km", [0, 1999], [2000, 3000]),
+        ("100~200", [100, 150, 200], [99, 201]),
+        ("0.1~2klambda", [100, 2000], [99, 2001]),
+        ("100m~1km", [100, 1000], [99, 1001]),
+        ("1000lambda:10%", [900, 1100], [899, 1101]),
+        ("0~10,90~100", [5, 95], [50]),
+    ],
+)
 def test_uvranges(text, inside, outside):
     chosen = selection.Selection(uvdistances=parse_uvrange(text))
     distance = np.array(inside + outside, float)
@@ -139,12 +176,25 @@ AUTO = {(i, i) for i in range(4)}
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("ea01&ea02", {(0, 1)}), ("ea01", {(0, 1), (0, 2), (0, 3)}), ("ea01,ea02", CROSS - {(2, 3)}),
-     ("ea01,ea02&ea05", {(0, 3), (1, 3)}), ("0~1&", {(0, 1)}), ("!ea05", (CROSS | AUTO) - {(0, 3), (1, 3), (2, 3)}),
-     ("ea01&ea02;ea03&*", {(0, 1), (0, 2), (1, 2), (2, 3)}), ("*&*", CROSS), ("ea01&&ea02", {(0, 1)}),
-     ("ea01,ea02&&", {(0, 0), (0, 1), (1, 1)}), ("*&&&", AUTO), ("ea0[12]&", {(0, 1)}), ("*;!ea05", CROSS - {(0, 3), (1, 3), (2, 3)}),
-     ("3", {(0, 3), (1, 3), (2, 3)}), ("ea01@W01&ea02@W*", {(0, 1)}), ("@N*&", {(2, 3)})],
-)  # fmt: skip
+    [
+        ("ea01&ea02", {(0, 1)}),
+        ("ea01", {(0, 1), (0, 2), (0, 3)}),
+        ("ea01,ea02", CROSS - {(2, 3)}),
+        ("ea01,ea02&ea05", {(0, 3), (1, 3)}),
+        ("0~1&", {(0, 1)}),
+        ("!ea05", (CROSS | AUTO) - {(0, 3), (1, 3), (2, 3)}),
+        ("ea01&ea02;ea03&*", {(0, 1), (0, 2), (1, 2), (2, 3)}),
+        ("*&*", CROSS),
+        ("ea01&&ea02", {(0, 1)}),
+        ("ea01,ea02&&", {(0, 0), (0, 1), (1, 1)}),
+        ("*&&&", AUTO),
+        ("ea0[12]&", {(0, 1)}),
+        ("*;!ea05", CROSS - {(0, 3), (1, 3), (2, 3)}),
+        ("3", {(0, 3), (1, 3), (2, 3)}),
+        ("ea01@W01&ea02@W*", {(0, 1)}),
+        ("@N*&", {(2, 3)}),
+    ],
+)
 def test_baselines(text, expected):
     assert pairs(text) == expected
 
@@ -173,16 +223,36 @@ def test_intents():
 
 
 def test_rows_meet_every_criterion_by_itself():
-    data = SimpleNamespace(field="1", spw="0:3~4", timerange="", uvrange="", antenna="!ea05", scan="2~3,7",
-                           observation="0", intent="*T*")  # fmt: skip
-    meta = SimpleNamespace(path="x.ms", fields=FIELDS, windows=WINDOWS, antennas=NAMES, stations=STATIONS,
-                           intents=["A", "T"], first_time=DAY)  # fmt: skip
+    data = SimpleNamespace(
+        field="1", spw="0:3~4", timerange="", uvrange="", antenna="!ea05", scan="2~3,7", observation="0", intent="*T*"
+    )
+    meta = SimpleNamespace(
+        path="x.ms",
+        fields=FIELDS,
+        windows=WINDOWS,
+        antennas=NAMES,
+        stations=STATIONS,
+        intents=["A", "T"],
+        first_time=DAY,
+    )
     chosen = parse_selection(meta, data)
-    columns = {"FIELD_ID": np.array([1, 1, 0]), "SCAN_NUMBER": np.array([2, 5, 7]), "OBSERVATION_ID": np.array([0, 1, 0]),
-               "ANTENNA1": np.array([0, 0, 1]), "ANTENNA2": np.array([1, 3, 2]), "STATE_ID": np.array([1, 0, -1])}  # fmt: skip
+    columns = {
+        "FIELD_ID": np.array([1, 1, 0]),
+        "SCAN_NUMBER": np.array([2, 5, 7]),
+        "OBSERVATION_ID": np.array([0, 1, 0]),
+        "ANTENNA1": np.array([0, 0, 1]),
+        "ANTENNA2": np.array([1, 3, 2]),
+        "STATE_ID": np.array([1, 0, -1]),
+    }
     met = {k: v.tolist() for k, v in chosen.rows(columns, np.array([0, 1, 0]), np.ones(3)).items()}
-    assert met == {"field": [True, True, False], "spw": [True, False, True], "antenna": [True, False, True],
-                   "scan": [True, False, True], "observation": [True, False, True], "intent": [True, False, False]}  # fmt: skip
+    assert met == {
+        "field": [True, True, False],
+        "spw": [True, False, True],
+        "antenna": [True, False, True],
+        "scan": [True, False, True],
+        "observation": [True, False, True],
+        "intent": [True, False, False],
+    }
 
 
 def test_an_exact_time_takes_the_integration_that_contains_it():

@@ -10,7 +10,7 @@ from imaging.algorithms import simulation
 from imaging.algorithms.phase_rotation import SPEED_OF_LIGHT
 from imaging.config import Config
 from imaging.errors import ImagingError
-from imaging.io import ms as ms_module
+from imaging.io import ms_reader
 from imaging.io.visibility_store import VisibilityStore
 from imaging.settings import Settings
 from imaging.stages.ingest import ingest
@@ -25,8 +25,9 @@ def run(tmp_path):
 
     def run(ms, data=None, name="x", **image):
         paths = [str(p) for p in (ms if isinstance(ms, list) else [ms])]
-        config = Config.parse({"data": {"vis": paths, **(data or {})},
-                               "image": {"imsize": 128, "cell": "5arcsec", **image}})  # fmt: skip
+        config = Config.parse(
+            {"data": {"vis": paths, **(data or {})}, "image": {"imsize": 128, "cell": "5arcsec", **image}}
+        )
         ingest(paths, vis=str(tmp_path / f"{name}.vis"), config=Settings.of(config.settings("ingest")))
         return VisibilityStore(tmp_path / f"{name}.vis")
 
@@ -34,8 +35,10 @@ def run(tmp_path):
 
 
 def arrays(store):
-    return [{n: np.array(getattr(p, n)) for n in ("uvw", "vis", "weight", "time", "antenna1", "antenna2")}
-            for p in store.parts]  # fmt: skip
+    return [
+        {n: np.array(getattr(p, n)) for n in ("uvw", "vis", "weight", "time", "antenna1", "antenna2")}
+        for p in store.parts
+    ]
 
 
 def dirty(store, pixels, size, cell, plane=0):
@@ -53,9 +56,13 @@ def dirty(store, pixels, size, cell, plane=0):
 
 @pytest.mark.parametrize(
     ("name", "truth", "size", "cell"),
-    [("askap_vela-60", "askap_vela-60", 1024, 5.0), ("vla_3c286_L", "vla_3c286_L", 600, 1.0),
-     ("vlba_m87_8GHz", "vlba_m87_8GHz", 512, 2e-4), ("mwa_1102865728_cal", "mwa_1102865728_cal", 1500, 60.0)],
-)  # fmt: skip
+    [
+        ("askap_vela-60", "askap_vela-60", 1024, 5.0),
+        ("vla_3c286_L", "vla_3c286_L", 600, 1.0),
+        ("vlba_m87_8GHz", "vlba_m87_8GHz", 512, 2e-4),
+        ("mwa_1102865728_cal", "mwa_1102865728_cal", 1500, 60.0),
+    ],
+)
 def test_direct_sums_of_real_data(run, unpacked, data, name, truth, size, cell):
     table = np.loadtxt(data / "truth" / f"dft_{truth}.csv", delimiter=",", skiprows=2, usecols=(0, 1, 2))[:8]
     made = dirty(run(unpacked(name)), table[:, :2], size, cell * ARCSEC)
@@ -70,8 +77,9 @@ def test_polarisation_of_the_vela_pulsar(run, unpacked):
 
 
 @pytest.mark.parametrize(
-    ("column", "expected", "flux"), [("auto", "CORRECTED_DATA", 73.7), ("corrected", "CORRECTED_DATA", 73.7), ("data", "DATA", 5e-5)]
-)  # fmt: skip
+    ("column", "expected", "flux"),
+    [("auto", "CORRECTED_DATA", 73.7), ("corrected", "CORRECTED_DATA", 73.7), ("data", "DATA", 5e-5)],
+)
 def test_which_column(run, unpacked, column, expected, flux):
     store = run(unpacked("lofar_msss_3c48"), {"datacolumn": column})
     assert store.meta["sources"][0]["column"] == expected
@@ -80,9 +88,13 @@ def test_which_column(run, unpacked, column, expected, flux):
 
 @pytest.mark.parametrize(
     ("name", "parts", "good"),
-    [("alma_mssel_test_small", [64, 1], 22078 + 345), ("lofar_bda_4spw", [3, 4, 1, 8], 18 + 48 + 9 + 560),
-     ("eht_oj287_2spw", [1, 1], 4607 + 4985), ("evla_36GHz_2spw", [64, 64], 2 * 87040)],
-)  # fmt: skip
+    [
+        ("alma_mssel_test_small", [64, 1], 22078 + 345),
+        ("lofar_bda_4spw", [3, 4, 1, 8], 18 + 48 + 9 + 560),
+        ("eht_oj287_2spw", [1, 1], 4607 + 4985),
+        ("evla_36GHz_2spw", [64, 64], 2 * 87040),
+    ],
+)
 def test_difficult_sets_are_read(run, unpacked, name, parts, good):
     store = run(unpacked(name))
     assert [len(p.freq) for p in store.parts] == parts
@@ -152,9 +164,15 @@ def nan_uvw(columns):
 
 @pytest.mark.parametrize(
     ("edit", "message"),
-    [(nan_vis, "NaN or infinite"), (zero_vis, "DATA is all zero"), (zero_weight, "zero weight"), (all_flagged, "flagged"),
-     (row_flagged, "flagged"), (nan_uvw, "NaN or infinite")],
-)  # fmt: skip
+    [
+        (nan_vis, "NaN or infinite"),
+        (zero_vis, "DATA is all zero"),
+        (zero_weight, "zero weight"),
+        (all_flagged, "flagged"),
+        (row_flagged, "flagged"),
+        (nan_uvw, "NaN or infinite"),
+    ],
+)
 def test_useless_data_are_refused(run, make_ms, tmp_path, edit, message):
     path = make_ms(tmp_path / "in" / "bad.ms", edit)
     with pytest.raises(ImagingError, match=message) as error:
@@ -166,11 +184,20 @@ def test_useless_data_are_refused(run, make_ms, tmp_path, edit, message):
 
 @pytest.mark.parametrize(
     ("selection", "message"),
-    [({"scan": "99"}, "takes no rows"), ({"field": "3C48"}, "3C48"), ({"uvrange": ">1000km"}, "takes no rows"),
-     ({"taql": "ANTENNA1 =="}, "taql"), ({"taql": "NOCOLUMN > 3"}, "taql"), ({"taql": "ANTENNA1 > 100"}, "takes no rows"),
-     ({"datacolumn": "corrected"}, "no column CORRECTED_DATA"), ({"antenna": "nobody"}, "nobody"), ({"spw": "7"}, "spw"),
-     ({"antenna": "*&&&"}, "takes no rows"), ({"intent": "*NOTHING*"}, "intent")],
-)  # fmt: skip
+    [
+        ({"scan": "99"}, "takes no rows"),
+        ({"field": "3C48"}, "3C48"),
+        ({"uvrange": ">1000km"}, "takes no rows"),
+        ({"taql": "ANTENNA1 =="}, "taql"),
+        ({"taql": "NOCOLUMN > 3"}, "taql"),
+        ({"taql": "ANTENNA1 > 100"}, "takes no rows"),
+        ({"datacolumn": "corrected"}, "no column CORRECTED_DATA"),
+        ({"antenna": "nobody"}, "nobody"),
+        ({"spw": "7"}, "spw"),
+        ({"antenna": "*&&&"}, "takes no rows"),
+        ({"intent": "*NOTHING*"}, "intent"),
+    ],
+)
 def test_impossible_selections_are_refused(run, tiny_ms, tmp_path, selection, message):
     with pytest.raises(ImagingError, match=message) as error:
         run(tiny_ms, selection)
@@ -205,10 +232,14 @@ def test_a_damaged_set_is_refused(run, tiny_ms, tmp_path):
 
 @pytest.mark.parametrize(
     ("selection", "condition"),
-    [({"antenna": "0&1"}, "ANTENNA1==0 && ANTENNA2==1"), ({"antenna": "!3"}, "ANTENNA1!=3 && ANTENNA2!=3"),
-     ({"uvrange": "40~90m"}, "sqrt(sumsqr(UVW[0:2])) >= 40 && sqrt(sumsqr(UVW[0:2])) <= 90"),
-     ({"taql": "ANTENNA1 in [2,4]"}, "ANTENNA1 in [2,4]"), ({"taql": "ANTENNA2 > 4", "antenna": "2"}, "ANTENNA2>4 && (ANTENNA1==2 || ANTENNA2==2)")],
-)  # fmt: skip
+    [
+        ({"antenna": "0&1"}, "ANTENNA1==0 && ANTENNA2==1"),
+        ({"antenna": "!3"}, "ANTENNA1!=3 && ANTENNA2!=3"),
+        ({"uvrange": "40~90m"}, "sqrt(sumsqr(UVW[0:2])) >= 40 && sqrt(sumsqr(UVW[0:2])) <= 90"),
+        ({"taql": "ANTENNA1 in [2,4]"}, "ANTENNA1 in [2,4]"),
+        ({"taql": "ANTENNA2 > 4", "antenna": "2"}, "ANTENNA2>4 && (ANTENNA1==2 || ANTENNA2==2)"),
+    ],
+)
 def test_selected_rows_are_those_that_taql_finds(run, tiny_ms, selection, condition):
     store = run(tiny_ms, selection)
     with tables.table(str(tiny_ms), ack=False) as main:
@@ -271,7 +302,7 @@ def test_blocks_do_not_matter(run, make_ms, tmp_path, monkeypatch):
     for data in ({}, {"timeaverage": "1h", "maxsmearing": 0.9}):
         whole = run(path, data, stokes="IQUV")
         contents = {p.relative_to(whole.path): p.read_bytes() for p in whole.path.rglob("*") if p.is_file()}
-        monkeypatch.setattr(ms_module, "CHUNK_BYTES", 8 * 4 * 4 * 11)
+        monkeypatch.setattr(ms_reader, "CHUNK_BYTES", 8 * 4 * 4 * 11)
         pieces = run(path, data, name="y", stokes="IQUV")
         assert {p.relative_to(pieces.path): p.read_bytes() for p in pieces.path.rglob("*") if p.is_file()} == contents
         monkeypatch.undo()
@@ -418,8 +449,11 @@ def test_the_set_is_not_written_to(run, make_ms, tmp_path):
     path = make_ms(tmp_path / "in.ms")
 
     def state():
-        return {str(p): (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest())
-                for p in path.rglob("*") if p.is_file()}  # fmt: skip
+        return {
+            str(p): (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest())
+            for p in path.rglob("*")
+            if p.is_file()
+        }
 
     before = state()
     run(path, {"taql": "ANTENNA1 < 5", "antenna": "!7"})

@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from imaging.errors import ImagingError
+
 SPEED_OF_LIGHT = 299792458.0
 EARTH_ROTATION = 7.2921150e-5
 """rad/s."""
@@ -91,14 +93,15 @@ class TimeAverager:
 
     `origin` (s) is where the first interval begins; `freq`, `width` (Hz) are the channels that come in, after
     averaging over `band` Hz whose smearing counts too; `offset` as from `chord`. Feed blocks in the order of
-    the rows, then `flush`: an interval may span blocks.
+    the rows, then `flush`: an interval may span blocks. `shortened` counts the rows that took part in averages
+    of less than `duration`, `reach` is the longest baseline (m) so far.
     """
 
     def __init__(self, duration: float, origin: float, freq: np.ndarray, band: float, offset: float, bound: float):
         self.duration, self.origin, self.offset, self.bound = duration, origin, offset, bound
         self.freq, self.band = float(np.max(freq)), band
         self.waiting: Block | None = None
-        self.shortened = 0
+        self.shortened, self.reach = 0, 0.0
 
     def longest(self, baseline: np.ndarray) -> np.ndarray:
         """The longest time (s) over which a baseline (m) may be averaged."""
@@ -124,6 +127,7 @@ class TimeAverager:
         allowed = self.longest(np.linalg.norm(block.uvw, axis=1))
         halvings = np.clip(np.ceil(np.log2(self.duration / np.maximum(allowed, 1e-30))), 0, 60)
         self.shortened += int(np.sum(halvings > 0))
+        self.reach = max(self.reach, float(np.linalg.norm(block.uvw, axis=1).max()))
         interval = np.floor((block.time - self.origin) / (self.duration / 2**halvings))
         keys = (block.field, block.antenna2, block.antenna1, halvings, interval)
         order = np.lexsort(keys)
@@ -138,3 +142,40 @@ class TimeAverager:
         time = np.add.reduceat((block.time - self.origin) * row_weight, groups) / total + self.origin
         averaged = _normalised(block, vis, weight, uvw, time, groups)
         return averaged.take(np.lexsort((averaged.antenna2, averaged.antenna1, averaged.time)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a part is averaged: groups of channels with their `freq` and `width` (Hz), and rows if at all."""
+
+    groups: np.ndarray
+    freq: np.ndarray
+    width: np.ndarray
+    averager: TimeAverager | None
+
+
+def plan(channels, freq, width, chanaverage: int, timeaverage: float, origin: float, longest: float, offset: float,
+         bound: float) -> Plan:  # fmt: skip
+    """What `chanaverage` channels and `timeaverage` s make of a part.
+
+    channels, freq, width : numbers, Hz and Hz of the selected channels; longest : the longest baseline, m;
+    offset : as from `chord`; bound : the largest fraction of the amplitude to lose there. More channels than that
+    allows is an ImagingError; a longer time is shortened, baseline by baseline.
+    """
+    width = np.abs(width)
+    allowed = channels_within(bound, width.max(), longest, offset)
+    if chanaverage > max(allowed, 1):
+        lost = float(loss(longest * offset * width.max() * chanaverage / SPEED_OF_LIGHT))
+        raise ImagingError(
+            f"data.chanaverage {chanaverage} would smear the edge of the image.",
+            got=f"a loss of {lost:.2g} of the amplitude on the longest baseline, {longest:.4g} m",
+            expected=f"at most {bound:g} (data.maxsmearing), which {allowed} channels keep",
+            next_step=f"set data.chanaverage: {allowed}, or a larger data.maxsmearing",
+        )
+    groups = channel_groups(channels, chanaverage)
+    counts = np.diff(np.r_[groups, len(channels)])
+    made_freq, made_width = np.add.reduceat(freq, groups) / counts, np.add.reduceat(width, groups)
+    if timeaverage <= 0:
+        return Plan(groups, made_freq, made_width, None)
+    band = float(made_width.max()) if chanaverage > 1 else 0.0
+    return Plan(groups, made_freq, made_width, TimeAverager(timeaverage, origin, made_freq, band, offset, bound))

@@ -88,3 +88,27 @@ def make_stokes(
     for plane, factors in zip(made, matrix, strict=True):
         plane[...] = sum(f * vis[..., k] for k, f in enumerate(factors) if f != 0)
     return made, np.where(good, mean, np.float32(0)), counts
+
+
+def check_samples(counts: dict[str, int], signal: bool, column: str):
+    """Raise ImagingError where the samples counted (see `make_stokes`) leave nothing to image, and say why.
+
+    `counts` also has rows and undefined_rows; `signal` is whether any good sample differs from 0.
+    """
+    if signal:
+        return
+    shown = ("selected", "flagged", "nonfinite", "zero_weight", "good")
+    got = "samples: " + ", ".join(f"{counts[key]} {key.replace('_', ' ')}" for key in shown)
+    if counts["good"]:
+        what = f"The column {column} is all zero."
+        step = "choose another data.datacolumn (auto, data, corrected, model)"
+        raise ImagingError(what, got=got, expected="visibilities other than 0", next_step=step)
+    if counts["undefined_rows"] == counts["rows"]:
+        what, step = f"The column {column} has no values.", "choose another data.datacolumn"
+    elif counts["flagged"] == counts["selected"]:
+        what, step = "All selected data are flagged.", "select other data, or undo flags in the MeasurementSet"
+    elif counts["nonfinite"] >= counts["zero_weight"]:
+        what, step = "All selected data are NaN or infinite, or flagged.", "select other data or another datacolumn"
+    else:
+        what, step = "All selected data have zero weight, or are flagged.", "initialise the weights of the data"
+    raise ImagingError(what, got=got, expected="some good samples", next_step=step)

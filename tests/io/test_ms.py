@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imaging.errors import ImagingError
-from imaging.io.ms import fingerprint, read_metadata
+from imaging.io.ms import fingerprint, read_metadata, survey
 from imaging.io.ms_reader import Reader
 from imaging.io.selection import Selection
 
@@ -42,6 +42,16 @@ def test_survey_counts_before_reading(unpacked):
     assert reader.survey.fields == {1}
     assert reader.survey.first_field == 1
     reader.close()
+
+
+def test_survey_of_a_whole_set(tiny_ms, unpacked):
+    longest, frequency, dish, field = survey(read_metadata(str(tiny_ms)))
+    with tables.table(str(tiny_ms), ack=False) as main:
+        assert longest == pytest.approx(np.hypot(*main.getcol("UVW").T[:2]).max())
+    assert (frequency, dish, field) == (1.412e9, 25.0, "")
+    alma = survey(read_metadata(str(unpacked("alma_mssel_test_small"))))
+    assert alma[2:] == (12.0, "J1423-7829")
+    assert alma[1] == pytest.approx(86.2903e9, rel=1e-5)
 
 
 def test_a_moving_phase_centre_is_said(make_ms, tmp_path, caplog):

@@ -179,6 +179,31 @@ def data_column(meta: Metadata, datacolumn: str) -> str:
     return column
 
 
+def survey(meta: Metadata) -> tuple[float, float, float, str]:
+    """What a first configuration asks for: (longest projected baseline m, highest frequency Hz, dish m, field).
+
+    All rows count. The dish is the usual diameter, 0 where unknown; the field is '' where there is one, else the name (or the id,
+    where names repeat) of the one with most rows.
+    """
+    longest, rows = 0.0, np.zeros(max(len(meta.fields), 1), int)
+    spws = set()
+    with open_table(meta.path) as main:
+        for start in range(0, meta.rows, 2**17):
+            count = min(2**17, meta.rows - start)
+            distance = np.hypot(*main.getcol("UVW", start, count)[:, :2].T)
+            longest = max(longest, float(np.max(distance, initial=0, where=np.isfinite(distance))))
+            rows += np.bincount(np.maximum(main.getcol("FIELD_ID", start, count), 0), minlength=len(rows))[: len(rows)]
+            spws |= {id(meta.window(d)) for d in np.unique(main.getcol("DATA_DESC_ID", start, count)).tolist()}
+    frequency = max((float(w.freq.max()) for w in meta.windows if id(w) in spws), default=0.0)
+    if longest == 0 or frequency == 0:
+        raise ImagingError(f"{meta.path} has no baselines.", got=f"{meta.rows} rows, longest baseline {longest:g} m",
+                           expected="rows of an interferometer", next_step="check the MeasurementSet")  # fmt: skip
+    dishes = meta.diameters[meta.diameters > 0]
+    most = int(rows.argmax())
+    name = meta.fields[most] if meta.fields.count(meta.fields[most]) == 1 else str(most)
+    return longest, frequency, float(np.median(dishes)) if len(dishes) else 0.0, name if len(meta.fields) > 1 else ""
+
+
 def fingerprint(path: str, datacolumn: str = "auto") -> dict:
     """A cheap identity of what is read of a MeasurementSet: equal as long as that has not been written to.
 

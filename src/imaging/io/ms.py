@@ -182,8 +182,8 @@ def data_column(meta: Metadata, datacolumn: str) -> str:
 def survey(meta: Metadata) -> tuple[float, float, float, str]:
     """What a first configuration asks for: (longest projected baseline m, highest frequency Hz, dish m, field).
 
-    All rows count. The dish is the usual diameter, 0 where unknown; the field is '' where there is one, else the name (or the id,
-    where names repeat) of the one with most rows.
+    All rows count. The dish is the usual diameter, 0 where unknown; the field is '' where there is one, else the
+    name (or the id, where names repeat) of the one with most rows.
     """
     longest, rows = 0.0, np.zeros(max(len(meta.fields), 1), int)
     spws = set()

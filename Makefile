@@ -32,7 +32,6 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint --configfile tests/workflow/lint.yaml
 
 clean:
 	rm -rf .venv .snakemake results demo

@@ -41,23 +41,16 @@ class Project:
         return done
 
     def jobs(self) -> dict[str, int]:
-        """How many jobs of each rule the last run did."""
-        counts: dict[str, int] = {}
-        for line in (self.results / "logs" / "snakemake.log").read_text().splitlines():
-            words = line.split()
-            if len(words) == 2 and words[0] in ("rule", "checkpoint") and words[1].endswith(":"):
-                counts[words[1][:-1]] = counts.get(words[1][:-1], 0) + 1
-        counts.pop("default", None), counts.pop("all", None)
-        return counts
+        """How many jobs of each rule the last run started."""
+        return self._count(r"^(?:local)?(?:rule|checkpoint) (\w+):$")
 
     def finished_jobs(self) -> dict[str, int]:
-        """How many jobs of each rule came to their end in the last run, as their logs were written by it."""
-        text = (self.results / "logs" / "snakemake.log").read_text()
-        counts: dict[str, int] = {}
-        for rule in re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", text):
-            counts[rule] = counts.get(rule, 0) + 1
-        counts.pop("default", None), counts.pop("all", None)
-        return counts
+        """How many jobs of each rule came to their end in the last run."""
+        return self._count(r"Finished jobid: \d+ \(Rule: (\w+)\)")
+
+    def _count(self, pattern: str) -> dict[str, int]:
+        rules = re.findall(pattern, (self.results / "logs" / "snakemake.log").read_text(), flags=re.MULTILINE)
+        return {rule: rules.count(rule) for rule in dict.fromkeys(rules) if rule not in ("default", "all")}
 
     def products(self) -> dict[str, bytes]:
         """The bytes of every product but logs, timings and the run's own notes."""

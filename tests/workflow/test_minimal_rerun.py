@@ -17,7 +17,7 @@ def documented() -> list[tuple[str, dict[str, str]]]:
 def jobs_with_cycles(log: str) -> dict[str, str]:
     """For each rule that ran: "all", or the first cycle in which it did, as the table writes it."""
     ran: dict[str, set[int]] = {}
-    for rule, block in re.findall(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", log, flags=re.MULTILINE):
+    for rule, block in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", log, flags=re.MULTILINE):
         cycle = re.search(r"wildcards: cycle=(\d+)", block)
         ran.setdefault(rule, set()).add(int(cycle.group(1)) if cycle else 0)
     return {rule: f"{min(cycles)}…" if min(cycles) else "all" for rule, cycles in ran.items()}

@@ -12,6 +12,8 @@ rule major_cycle:
         NAMES.log("major_cycle", "{cycle}"),
     benchmark:
         NAMES.benchmark("major_cycle", "{cycle}")
+    group:
+        "clean"
     conda:
         "../envs/imaging.yaml"
     threads: 8
@@ -21,8 +23,6 @@ rule major_cycle:
     params:
         config=settings("major_cycle"),
         code=fingerprint("major_cycle"),
-    group:
-        "clean"
     script:
         "../scripts/major_cycle.py"
 
@@ -44,6 +44,8 @@ rule automask:
         NAMES.log("automask", "{cycle}"),
     benchmark:
         NAMES.benchmark("automask", "{cycle}")
+    group:
+        "clean"
     conda:
         "../envs/imaging.yaml"
     resources:
@@ -52,8 +54,6 @@ rule automask:
     params:
         config=settings("automask"),
         code=fingerprint("automask"),
-    group:
-        "clean"
     script:
         "../scripts/automask.py"
 
@@ -64,7 +64,9 @@ checkpoint decide:
         mask=lambda wildcards: mask_of(int(wildcards.cycle)),
         psf=NAMES.psf(),
         pb=NAMES.pb(),
-        automask=lambda wildcards: NAMES.automask(int(wildcards.cycle) if AUTOMASK else 0),
+        automask=lambda wildcards: NAMES.automask(
+            int(wildcards.cycle) if AUTOMASK else 0
+        ),
         previous=previous("state"),
         minor=previous("minor"),
     output:
@@ -73,6 +75,8 @@ checkpoint decide:
         NAMES.log("decide", "{cycle}"),
     benchmark:
         NAMES.benchmark("decide", "{cycle}")
+    group:
+        "clean"
     conda:
         "../envs/imaging.yaml"
     resources:
@@ -81,8 +85,6 @@ checkpoint decide:
     params:
         config=settings("decide"),
         code=fingerprint("decide"),
-    group:
-        "clean"
     script:
         "../scripts/decide.py"
 
@@ -102,6 +104,8 @@ rule minor_cycle:
         NAMES.log("minor_cycle", "{cycle}"),
     benchmark:
         NAMES.benchmark("minor_cycle", "{cycle}")
+    group:
+        "clean"
     conda:
         "../envs/imaging.yaml"
     threads: 2
@@ -111,7 +115,5 @@ rule minor_cycle:
     params:
         config=settings("minor_cycle"),
         code=fingerprint("minor_cycle"),
-    group:
-        "clean"
     script:
         "../scripts/minor_cycle.py"

@@ -39,7 +39,9 @@ def runtime(stage):
 
 def previous(product):
     """The product of the cycle before this one; nothing in the first."""
-    return lambda wildcards: NAMES.path(product, int(wildcards.cycle) - 1) if int(wildcards.cycle) else []
+    return lambda wildcards: (
+        NAMES.path(product, int(wildcards.cycle) - 1) if int(wildcards.cycle) else []
+    )
 
 
 def mask_of(cycle):
@@ -54,7 +56,9 @@ def last_cycle():
             state = json.load(file)
         if state["stop"]:
             return cycle, state["best_cycle"]
-    raise WorkflowError(f"No end after {CHECKPOINT_LIMIT} cycles: set clean.nmajor, or a higher clean.threshold.")
+    raise WorkflowError(
+        f"No end after {CHECKPOINT_LIMIT} cycles: set clean.nmajor, or a higher clean.threshold."
+    )
 
 
 def finished(wildcards):
@@ -79,4 +83,7 @@ def history(wildcards):
 
 def final_products():
     products = ["psf", "pb", "sumwt", "residual", "model", "mask", "image", "report"]
-    return [NAMES.path(product) for product in products + ["image.pbcor"] * CONFIG.restore.pbcor]
+    return [
+        NAMES.path(product)
+        for product in products + ["image.pbcor"] * CONFIG.restore.pbcor
+    ]

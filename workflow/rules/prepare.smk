@@ -70,9 +70,9 @@ rule psf:
 
 rule pb:
     input:
+        *CONFIG.pb_files(),
         vis=NAMES.vis(),
         weights=NAMES.weights(),
-        *CONFIG.pb_files(),
     output:
         pb=PRODUCT(NAMES.pb()),
     log:

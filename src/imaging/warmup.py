@@ -1,0 +1,71 @@
+"""`imaging warmup`: compile every kernel once for this machine, into the cache that all jobs share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from imaging.contracts import Meta
+from imaging.image import Beam
+
+SIZE = 64
+CELL = 1e-5
+ACCURACIES = (("single", (1e-2, 1e-3, 1e-4, 1e-5)), ("double", (1e-6, 1e-8, 1e-10, 1e-12)))
+"""One accuracy for each kernel support that the configuration can lead to."""
+
+
+def warmup() -> Iterator[tuple[str, float]]:
+    """Run everything compiled on tiny arrays; yields what was run and the seconds it took."""
+    for name, call in (("gridding", _gridding), ("weights", _weights), ("masks", _masks), ("deconvolvers", _deconvolvers)):
+        started = time.perf_counter()
+        call()
+        yield name, time.perf_counter() - started
+
+
+def _gridding() -> None:
+    from imaging.algorithms.gridding import Gridder
+
+    random = np.random.default_rng(1)
+    uvw, freq = random.uniform(-500, 500, (50, 3)), np.array([1e9])
+    for precision, accuracies in ACCURACIES:
+        for epsilon in accuracies:
+            for wterm in (True, False):
+                operator = Gridder(uvw, freq, (SIZE, SIZE), (CELL, CELL), epsilon, wterm=wterm, precision=precision)
+                vis = operator.dirty2vis(np.ones((1, SIZE, SIZE)))
+                operator.vis2dirty(vis, np.ones((50, 1), np.float32))
+                operator.vis2dirty(None, np.ones((50, 1), np.float32))
+
+
+def _weights() -> None:
+    from imaging.algorithms.weighting import Density, Scheme, imaging_weight
+
+    uvw, freq, plane = np.ones((4, 3)), np.array([1e9]), np.zeros(1, np.int64)
+    weight = np.ones((4, 1), np.float32)
+    for kind in ("natural", "radial", "uniform", "superuniform", "briggs", "briggsabs"):
+        scheme, density = Scheme(kind, 0.5, 1.0, 0, None), None
+        if scheme.needs_density:
+            density = Density(scheme, (CELL, CELL), (SIZE, SIZE), 1, False)
+            density.add(uvw, weight, freq, plane)
+        imaging_weight(scheme, density, uvw, weight, freq, plane)
+
+
+def _masks() -> None:
+    from imaging.algorithms import masking
+
+    beam = Beam(4 * CELL, 3 * CELL, 0.5)
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[20:30, 20:30] = True
+    masking.grow(masking.prune(mask, beam, (CELL, CELL), 0.3), np.ones_like(mask), 3)
+
+
+def _deconvolvers() -> None:
+    from imaging.plugins import DECONVOLVERS, find_deconvolver
+
+    psf = np.zeros((1, SIZE, SIZE), np.float32)
+    psf[0, SIZE // 2, SIZE // 2] = 1
+    for name in DECONVOLVERS:
+        meta = Meta(max_iterations=3, options={"scales": [0, 3], "smallscalebias": 0.0})
+        residual, model = psf[None].copy(), np.zeros((1, 1, SIZE, SIZE), np.float32)
+        find_deconvolver(name)(residual, model, psf, meta)

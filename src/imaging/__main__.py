@@ -18,6 +18,12 @@ def main(argv: list[str] | None = None) -> int:
     except ImagingError as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        print(ImagingError(f"{error.filename or 'A file'} cannot be read or written.", got=error.strerror or error,
+                           expected="a readable file, or room and permission to write",
+                           next_step="mend its permissions, make room, or change to another folder"),
+              file=sys.stderr)  # fmt: skip
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +79,7 @@ def _init(arguments, further: list[str]) -> int:
 
     output = arguments.output or Path(f"{arguments.ms.name.removesuffix('.ms')}.yaml")
     if output.exists():
-        raise ImagingError(f"{output} exists already.", expected="a new file",
+        raise ImagingError(f"{output} exists already.", got="an existing file", expected="a new one",
                            next_step="name another one with --output")  # fmt: skip
     output.write_text(starter(arguments.ms))
     print(f"{output} written; now: imaging run {output}")

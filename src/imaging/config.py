@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from imaging import units
 from imaging.errors import ImagingError
@@ -45,7 +45,12 @@ def _as_boxes(value: Any) -> Any:
 
 class Section(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, coerce_numbers_to_str=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        coerce_numbers_to_str=True,
+        allow_inf_nan=False,
     )
 
 
@@ -321,13 +326,36 @@ class Config(Section):
     mask: Mask = Field(default_factory=Mask)
     restore: Restore = Field(default_factory=Restore)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty_sections(cls, values: Any) -> Any:
+        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
+
     @classmethod
     def parse(cls, values: dict) -> Config:
         """Validate a nested dictionary. Raises ImagingError naming the first thing wrong with it."""
         try:
-            return cls.model_validate(values)
+            config = cls.model_validate(values)
         except ValidationError as error:
             raise _explain(error, cls) from None
+        config._check_together()
+        return config
+
+    def _check_together(self) -> None:
+        """Values that are right by themselves but not with each other."""
+        scales, smallest = self.clean.scales, min(self.image.imsize)
+        if self.clean.deconvolver == "multiscale" and not scales:
+            raise ImagingError("The deconvolver multiscale has no scales.", got="clean.scales: []",
+                               expected="sizes in pixels, from 0 to that of the largest structure",
+                               next_step="set clean.scales: [0, 5, 15], or clean.deconvolver: hogbom")  # fmt: skip
+        if self.clean.deconvolver == "multiscale" and max(scales) > smallest / 2:
+            raise ImagingError("A scale is too large for the image.", got=f"clean.scales: {list(scales)}",
+                               expected=f"at most {smallest // 2}, half of image.imsize",
+                               next_step="leave out the largest scales, or make a larger image")  # fmt: skip
+        if self.primary_beam.pbmodel == "image" and not self.primary_beam.pbimage:
+            raise ImagingError("No primary-beam image is named.", got="primary_beam.pbimage: ''",
+                               expected="a FITS image, with pbmodel: image",
+                               next_step="set primary_beam.pbimage, or primary_beam.pbmodel: auto")  # fmt: skip
 
     @classmethod
     def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -370,6 +398,12 @@ class Config(Section):
             raise ImagingError("No visibilities are named.", got="data.vis is empty",
                                expected="the path of a MeasurementSet",
                                next_step="set data.vis, for example data: {vis: my.ms}")  # fmt: skip
+        paths = [Path(path).resolve() for path in self.data.vis]
+        twice = [str(path) for path in paths if paths.count(path) > 1]
+        if twice:
+            raise ImagingError("A MeasurementSet is named twice.", got=", ".join(self.data.vis),
+                               expected="every set once: its samples would count double",
+                               next_step=f"name {twice[0]} once in data.vis")  # fmt: skip
         return [fingerprint(path, self.data.datacolumn) for path in self.data.vis]
 
     def mask_files(self) -> list[str]:
@@ -431,7 +465,8 @@ def load_values(path: str | Path, overrides: tuple[str, ...] = ()) -> dict:
     try:
         values = yaml.safe_load(Path(path).read_text()) or {}
     except FileNotFoundError:
-        raise ImagingError(f"There is no configuration file {path}.", next_step="check the path") from None
+        raise ImagingError(f"There is no configuration file {path}.", got="no such file", expected="a YAML file",
+                           next_step="check the path, or write one with: imaging init my.ms") from None  # fmt: skip
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
         raise ImagingError(f"{path} cannot be read as YAML.", got=" ".join(str(error).split()),
                            expected="sections with 'key: value' lines",
@@ -477,7 +512,7 @@ def _explain(error: ValidationError, cls: type[Section]) -> ImagingError:
         return ImagingError(f"Unknown configuration key {key}.", got=f"{path[-1]}: {got!r}",
                             expected=", ".join(known), next_step=hint + tail)  # fmt: skip
     field = section.model_fields.get(path[-1]) if path else None
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     expected, _, step = message.partition("; ")
     help_text = f"{key}: {field.description}" if field is not None and field.description else "see config/README.md"
     return ImagingError(f"Configuration value {key or 'of the file'} is not usable.", got=repr(got),

@@ -25,6 +25,7 @@ def log_to(path: str, stage: str):
     """
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     handler = logging.FileHandler(path, mode="w")
+    handler.handleError = lambda record: None  # on a full disk the log goes without; the message must get out
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -50,10 +51,13 @@ def log_to(path: str, stage: str):
     finally:
         logger.removeHandler(handler)
         logging.getLogger("py.warnings").removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
 
 
 def _fail(handler: logging.FileHandler, stage: str, message: str):
-    handler.stream.write(f"{FAILED} {stage}\n{message}\n")
     print(message, file=sys.stderr)
+    with contextlib.suppress(OSError):
+        handler.stream.write(f"{FAILED} {stage}\n{message}\n")
+        handler.stream.flush()
     raise SystemExit(1)

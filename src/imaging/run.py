@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -245,16 +246,26 @@ class Progress:
 
 
 def _explain(names: Names, log_path: Path, started: float) -> None:
-    """Print the messages of the jobs that failed since `started`, or the end of Snakemake's own log."""
-    found = False
-    for path in sorted(Path(names.folder).glob("logs/*.log")):
-        if path != log_path and path.stat().st_mtime >= started - 1:
-            _, failed, message = path.read_text().rpartition(f"{FAILED} ")
-            if failed:
-                found = True
-                print(message.partition("\n")[2].rstrip(), file=sys.stderr)
-    if not found:
-        tail = [line for line in log_path.read_text().splitlines() if line.strip()][-12:]
-        message = ImagingError("Snakemake stopped.", got="\n             ".join(tail), expected="a finished run",
-                               next_step=f"see {log_path}")  # fmt: skip
-        print(message, file=sys.stderr)
+    """Print the message of the first job that failed since `started`, or what Snakemake itself stumbled over."""
+    failures = []
+    logs = {path: path.stat().st_mtime for path in Path(names.folder).glob("logs/*.log") if path != log_path}
+    for path in sorted((path for path in logs if logs[path] >= started - 1), key=logs.get):
+        _, failed, message = path.read_text().rpartition(f"{FAILED} ")
+        if failed:
+            failures.append((path.name, message.partition("\n")[2].rstrip()))
+    if failures:
+        print(failures[0][1], file=sys.stderr)
+        if len(failures) > 1:
+            print(f"             (more jobs failed: {', '.join(name for name, _ in failures[1:])})", file=sys.stderr)
+        return
+    text = log_path.read_text()
+    system = re.search(r"\[Errno \d+\] .*", text)
+    if system or shutil.disk_usage(names.folder).free < 2**20:
+        print(ImagingError(f"The results cannot be written to {names.folder}.",
+                           got=system.group() if system else "less than 1 MiB of free space",
+                           expected="room and permission to write", next_step="make room, or mend the permissions,"
+                           " then run again: it goes on where it stopped"), file=sys.stderr)  # fmt: skip
+        return
+    tail = [line for line in text.splitlines() if line.strip()][-12:]
+    print(ImagingError("Snakemake stopped.", got="\n             ".join(tail), expected="a finished run",
+                       next_step=f"see {log_path}"), file=sys.stderr)  # fmt: skip

@@ -80,9 +80,9 @@ class Gridder:
             nu, nv = size(nx, kernel.oversampling), size(ny, kernel.oversampling)
             planes = math.ceil((w_high - w_low) * 2 * t_max * kernel.oversampling + 1e-6) + kernel.support
             planes = planes if use_w else 1
-            # Nanoseconds: a transform's butterflies, the tap block of a sample.
-            cost = planes * nu * nv * (2 + 0.25 * math.log2(nu * nv))
-            cost += self.samples * (15 + 0.15 * kernel.support**2 * (kernel.support if use_w else 1))
+            # Nanoseconds, measured: transforms and phases per cell; fetching a sample, and its block of taps.
+            cost = planes * nu * nv * 0.28 * math.log2(nu * nv)
+            cost += self.samples * (60 + 0.11 * kernel.support**2 * (kernel.support if use_w else 1))
             return cost, kernel, nu, nv, planes
 
         target = 0.8 * epsilon / math.sqrt(3 if use_w else 2)

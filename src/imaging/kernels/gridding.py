@@ -24,6 +24,7 @@ from numba.extending import intrinsic, register_jitable
 
 TILE = 16  # cells; a power of two not below the widest kernel, so that only next neighbours overlap
 BLOCK = 64  # samples placed at a time
+AHEAD = 16  # runs between asking for a sample and using it
 HORNER = 16  # planes between fresh phases: the error of repeated products stays below single precision's
 CORRECTION_DEGREE = 16
 
@@ -200,6 +201,21 @@ def gather(typingctx, support, buffer, start, plane_at, first, last, ku, kv, kw)
     return both(support, buffer, types.intp, plane_at, types.intp, types.intp, ku, kv, kw), codegen
 
 
+@intrinsic
+def prefetch(typingctx, array, index):
+    """Ask for the cache line of a contiguous array's element of that flat index; a hint, any index will do."""
+
+    def codegen(context, builder, signature, args):
+        pointer = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(pointer, [args[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, ir.IntType(32), ir.IntType(32), ir.IntType(32)])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [place, _i32(0), _i32(3), _i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
 def degree(support: int) -> int:
     """Of the polynomials that stand for the taps; their error is then below the kernel's own."""
     return support + 1
@@ -219,6 +235,9 @@ if config.DISABLE_JIT:
         for p in range(first, last):
             buffer[plane_at[p] + cells] += kw[p] * weight * re
             buffer[plane_at[p] + cells + 1] += kw[p] * weight * im
+
+    def prefetch(array, index):
+        pass
 
     def gather(support, buffer, start, plane_at, first, last, ku, kv, kw):
         cells, weight = _block(support, start, ku, kv)
@@ -344,6 +363,23 @@ def first_run(runs, begin, end, plane):
 
 
 # --- grid and degrid -------------------------------------------------------------------------------------------------
+# Scratch arrays are made one by one: LLVM does not vectorise loops over the rows of one array that was taken apart.
+
+
+@njit(cache=True, inline="always")
+def block(like):
+    """Scratch space for one number per sample of a block."""
+    return np.empty(BLOCK, like.dtype)
+
+
+@njit(cache=True, inline="always")
+def call_for(runs, run, uvw, nchan, samples, nrhs):
+    """Have the memory of a later run on its way: sorted by tile, samples lie far apart."""
+    run = min(run, runs.shape[0] - 1)
+    row = runs[run, 0]
+    prefetch(uvw, 3 * row)
+    for r in range(nrhs):
+        prefetch(samples, (r * uvw.shape[0] + row) * nchan + runs[run, 1])
 
 
 @njit(cache=True, error_model="numpy")
@@ -407,12 +443,13 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, runs, starts,
     stride = row_stride(ntaps)
     plane_size = (TILE + ntaps) * stride
     buffer = np.zeros(nrhs * ntaps * plane_size + stride, coefficients.dtype)
-    ku, kv, kw = np.ones((3, padded(ntaps)), coefficients.dtype)
+    ku, kv, kw = np.ones_like(coefficients[0]), np.ones_like(coefficients[0]), np.ones_like(coefficients[0])
     plane_at = np.zeros(ntaps, np.intp)
-    u, v, w = np.empty((3, BLOCK))
-    cell_u, cell_v, plane = np.empty((3, BLOCK), np.intp)
-    zu, zv, zw, c, s = np.zeros((5, BLOCK), coefficients.dtype)
-    re, im = np.empty((2, nrhs, BLOCK), coefficients.dtype)
+    u, v, w = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    cell_u, cell_v, plane = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
+    zu, zv, zw = block(coefficients), block(coefficients), block(coefficients)
+    c, s = block(coefficients), block(coefficients)
+    re, im = np.empty((nrhs, BLOCK), coefficients.dtype), np.empty((nrhs, BLOCK), coefficients.dtype)
     for item in range(work.shape[0]):
         tile, first_plane, end_plane = work[item]
         origin_v, origin_u = (tile // (g.nu // TILE)) * TILE, (tile % (g.nu // TILE)) * TILE
@@ -441,6 +478,8 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, runs, starts,
                 chan += 1
                 if chan == runs[run, 2]:
                     run, chan = run + 1, -1
+                    call_for(runs, run + AHEAD, uvw, freq_c.size, vis, nrhs)
+                    call_for(runs, run + AHEAD, uvw, freq_c.size, weight, weight.shape[0])
             place(u, g.scale_u, g.nu, origin_u, count, cell_u, zu)
             place(v, g.scale_v, g.nv, origin_v, count, cell_v, zv)
             place_w(w, plane, g, count, zw)
@@ -491,11 +530,13 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
     plane_size = (TILE + ntaps) * stride
     end_plane = plane0 + grid.shape[1]
     buffer = np.zeros(nrhs * ntaps * plane_size + stride, coefficients.dtype)
-    ku, kv, kw = np.ones((3, padded(ntaps)), coefficients.dtype)
+    ku, kv, kw = np.ones_like(coefficients[0]), np.ones_like(coefficients[0]), np.ones_like(coefficients[0])
     plane_at = np.zeros(ntaps, np.intp)
-    u, v, w = np.empty((3, BLOCK))
-    cell_u, cell_v, plane, rows, chans = np.empty((5, BLOCK), np.intp)
-    zu, zv, zw, c, s = np.zeros((5, BLOCK), coefficients.dtype)
+    u, v, w = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    cell_u, cell_v, plane = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
+    rows, chans = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
+    zu, zv, zw = block(coefficients), block(coefficients), block(coefficients)
+    c, s = block(coefficients), block(coefficients)
     for item in range(work.shape[0]):
         tile, run, end_run = work[item]
         origin_v, origin_u = (tile // (g.nu // TILE)) * TILE, (tile % (g.nu // TILE)) * TILE
@@ -514,6 +555,7 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
                 chan += 1
                 if chan == runs[run, 2]:
                     run, chan = run + 1, -1
+                    call_for(runs, run + AHEAD, uvw, freq_c.size, vis, nrhs)
             place(u, g.scale_u, g.nu, origin_u, count, cell_u, zu)
             place(v, g.scale_v, g.nv, origin_v, count, cell_v, zv)
             place_w(w, plane, g, count, zw)
@@ -581,8 +623,9 @@ def planes_to_image(grid, g, sky, correct_u, correct_v, transform_w, plane0_w, y
     grid (rhs, plane, v, 2 u) holds the Fourier transforms of the planes, zero frequency first.
     """
     ny, nx = correct_v.size, correct_u.size
-    t, factor = np.empty((2, nx))
-    zr, zi, er, ei, ar, ai = np.empty((6, nx), grid.dtype)
+    t, factor = np.empty(nx), np.empty(nx)
+    zr, zi, er = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
+    ei, ar, ai = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
     for y in range(y0, y1):
         pixel_row(y, g, sky, correct_u, correct_v, transform_w, t, factor)
         v = (y - ny // 2) % g.nv
@@ -611,8 +654,9 @@ def add_plane(ar, ai, zr, zi, cells, x0, x1, shift):
 def image_to_planes(image, g, sky, correct_u, correct_v, transform_w, plane0_w, y0, y1, grid):
     """grid_p = correction * image * exp(+2 pi i w_p t), for the rows y0 ... y1: the transpose of `planes_to_image`."""
     ny, nx = correct_v.size, correct_u.size
-    t, factor = np.empty((2, nx))
-    zr, zi, er, ei, ar, ai = np.empty((6, nx), grid.dtype)
+    t, factor = np.empty(nx), np.empty(nx)
+    zr, zi, er = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
+    ei, ar, ai = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
     for y in range(y0, y1):
         pixel_row(y, g, sky, correct_u, correct_v, transform_w, t, factor)
         v = (y - ny // 2) % g.nv

@@ -54,7 +54,7 @@ def _samples(store: VisibilityStore, channel_map, first: int, count: int):
         everything = len(channels) == len(plane)
         for rows in row_chunks(part.rows, len(channels)) if len(channels) else ():
             place = (rows, slice(None) if everything else channels)
-            chosen = np.ascontiguousarray(weight[place])
+            chosen = np.array(weight[place])  # a copy: kernels are compiled for writable arrays only
             yield i, place, (np.array(uvw[rows]), chosen, part.freq[channels], plane[channels] - first), plane[channels]
 
 

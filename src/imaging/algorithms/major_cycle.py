@@ -84,12 +84,14 @@ def normalise(sums: np.ndarray, sumwt: np.ndarray) -> np.ndarray:
 def _operator(uvw, freq, mask, grid: Grid, accuracy: Accuracy, threads: int):
     if accuracy.backend == "reference":
         return _DirectSum(np.asarray(uvw), freq, grid, accuracy.wterm)
-    from imaging.algorithms.gridding import Gridder
+    from imaging.algorithms.gridding import EPSILON, Gridder
 
     precision = accuracy.precision
     if precision == "auto":
         precision = "single" if accuracy.epsilon >= 1e-5 else "double"
-    return Gridder(uvw, freq, grid.shape, grid.cell, accuracy.epsilon, mask=mask, wterm=accuracy.wterm,
+    # The gridder's epsilon bounds the rms over the image; a third of it keeps every pixel within epsilon of the peak.
+    epsilon = min(max(accuracy.epsilon / 3, EPSILON[precision]), accuracy.epsilon)
+    return Gridder(uvw, freq, grid.shape, grid.cell, epsilon, mask=mask, wterm=accuracy.wterm,
                    precision=precision, memory=accuracy.memory, threads=threads)  # fmt: skip
 
 
@@ -103,8 +105,8 @@ class _DirectSum:
     wterm: bool
 
     def vis2dirty(self, vis, weight):
-        planes = np.ones((1, *weight.shape)) if vis is None else vis
-        weights = np.broadcast_to(weight, planes.shape)
+        planes = np.ones((1, *weight.shape)) if vis is None else vis.astype(complex)
+        weights = np.broadcast_to(weight.astype(float), planes.shape)
         return gridding_reference.vis2dirty(
             self.uvw, self.freq, planes, weights, self.grid.shape, self.grid.cell, wterm=self.wterm
         )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaging.algorithms.gridding_kernel import Kernel, best_kernel, tap_polynomials, transform, transform_polynomial
-from imaging.kernels import gridding, gridding_reference
+from imaging.kernels import gridding, gridding_reference, gridding_taps
 
 
 @settings(deadline=None)
@@ -41,7 +41,7 @@ def test_tap_block(support):
     stride = gridding.row_stride(support)
     size = (gridding.TILE + support) * stride
     length = (0.0,) * support
-    ku, kv, kw = np.zeros((3, gridding.padded(support)))
+    ku, kv, kw = np.zeros((3, gridding_taps.padded(support)))
     coefficients = tap_polynomials(Kernel(support, 2.0, 2.0, 0), np.float64)
     for k, z in ((ku, 0.3), (kv, -1.0), (kw, 0.99)):
         gridding_call("taps", length, coefficients, z, k)
@@ -134,8 +134,8 @@ def test_plain_loops_give_the_same():
 
 def gridding_call(name, *args):
     """An intrinsic can be called from compiled code only."""
-    if gridding.config.DISABLE_JIT:
-        return getattr(gridding, name)(*args)
+    if gridding_taps.config.DISABLE_JIT:
+        return getattr(gridding_taps, name)(*args)
     return {"spread": _spread, "gather": _gather, "taps": _taps}[name](*args)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from imaging.algorithms.gridding_kernel import SUPPORTS, find_kernel, tap_polynomials, transform, transform_polynomial
 from imaging.errors import ImagingError
 from imaging.kernels import gridding as kernels
+from imaging.kernels import gridding_planes
 from imaging.kernels import gridding_reference as reference
 
 C = 299792458.0
@@ -97,7 +98,7 @@ class Gridder:
         self.support = (0.0,) * support
         self.w0 = w_low - (support // 2) * dw if use_w else 0.0
         self.geometry = kernels.Geometry(-cell_l, cell_m, nu, nv, use_w, w_low, 1 / dw, l0, m0, -shift_n)
-        self.sky = kernels.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
+        self.sky = gridding_planes.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
         self.coefficients = tap_polynomials(self.kernel, self.real)
         self.correct_u = 1 / transform(self.coefficients, support, (np.arange(nx) - nx // 2) / nu)
         self.correct_v = 1 / transform(self.coefficients, support, (np.arange(ny) - ny // 2) / nv)
@@ -206,7 +207,7 @@ class Gridder:
                 along_v, along_u = self._fft_items(grid, first, last)
                 run(_forward, along_v)
                 run(_forward, along_u)
-                run(kernels.planes_to_image, [
+                run(gridding_planes.planes_to_image, [
                     (numbers, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
                      self.w0 + first * self.sky.dw, a, b, image)
                     for a, b in _even(self.shape[0], 4 * self.threads)])  # fmt: skip
@@ -226,7 +227,7 @@ class Gridder:
                 grid = storage[:, : last - first]
                 run(_clear, [(grid[r, p],) for r in range(len(image)) for p in range(last - first)])
                 numbers = grid.view(self.real)
-                run(kernels.image_to_planes, [
+                run(gridding_planes.image_to_planes, [
                     (image, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
                      self.w0 + first * self.sky.dw, a, b, numbers)
                     for a, b in _even(self.shape[0], 4 * self.threads)])  # fmt: skip

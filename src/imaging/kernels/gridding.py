@@ -5,28 +5,23 @@ Nikolic 2022, MNRAS 510, 4110): the kernel that spreads a sample over `support` 
 `support` planes in w. What makes it quick here:
 
 * samples are sorted once into tiles of TILE x TILE cells and, in a tile, by their first w-plane. A tile keeps only the
-  `support` planes in use, in a buffer that fits the first-level cache, and touches the big grid once per plane;
+  `support` planes in use, in a buffer that stays in the nearest caches, and touches the big grid once per plane;
 * the kernel's taps are polynomials, one per tap, evaluated once per sample for all right-hand sides;
-* the tap block is written as explicit vectors (`taps`, `spread`, `gather`), whose width comes from the *type* of
-  `support`, a tuple as long as the kernel is wide. Numba's cache on disk works with that, and would not with closures.
+* the tap block is written as explicit vectors (gridding_taps.py).
 
 Every grid cell receives its contributions in the order of the sorted samples, whoever adds them: results do not depend
-on the number of threads. Under NUMBA_DISABLE_JIT the three vector functions are plain loops.
+on the number of threads.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import config, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba import njit
 
-TILE = 16  # cells; a power of two not below the widest kernel, so that only next neighbours overlap
+from imaging.kernels.gridding_taps import TILE, gather, prefetch, row_stride, spread, taps
+
 BLOCK = 64  # samples placed at a time
 AHEAD = 16  # runs between asking for a sample and using it
-HORNER = 16  # planes between fresh phases: the error of repeated products stays below single precision's
-CORRECTION_DEGREE = 16
 
 
 class Geometry(NamedTuple):
@@ -42,208 +37,6 @@ class Geometry(NamedTuple):
     shift_l: float  # samples are rotated by exp(-2 pi i (u l + v m + w n)) of this shift
     shift_m: float
     shift_n: float
-
-
-class Sky(NamedTuple):
-    """Where pixels are: l = (nx // 2 - x) cell_l + l0, m = (y - ny // 2) cell_m + m0."""
-
-    cell_l: float
-    cell_m: float
-    l0: float
-    m0: float
-    shift_n: float  # added to n - 1 to halve its range
-    t_scale: float  # |(n - 1 + shift) t_scale| <= 1
-    dw: float  # wavelengths between planes
-
-
-# --- explicit vectors ----------------------------------------------------------------------------------------------
-
-
-@register_jitable
-def padded(support):
-    """Taps in a vector: one whole register is faster than a register and a half."""
-    return 8 if support == 6 else support
-
-
-@register_jitable
-def row_stride(support):
-    """Scalars from one row of a tile's buffer to the next; the tail absorbs the padding of the vectors."""
-    return 2 * (TILE + padded(support))
-
-
-def _vector(builder, pointer, kind, align):
-    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=align)
-
-
-def _splat(builder, scalar, width):
-    one = builder.insert_element(ir.Constant(ir.VectorType(scalar.type, 1), ir.Undefined), scalar, _i32(0))
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-    return builder.shuffle_vector(one, one, mask)
-
-
-def _i32(value):
-    return ir.Constant(ir.IntType(32), value)
-
-
-def _shuffle(builder, vector, lanes):
-    return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
-
-
-def _multiply_add(builder, a, b, c):
-    return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
-
-
-class _Arrays:
-    """Pointers into the array arguments of an intrinsic, and the widths its support asks for."""
-
-    def __init__(self, context, builder, signature, args, real):
-        self.context, self.builder, self.signature, self.args = context, builder, signature, args
-        self.support = len(signature.args[0])
-        self.padded = padded(self.support)
-        self.real = context.get_data_type(real)
-        self.align = 4 if real is types.float32 else 8
-        self.taps_type = ir.VectorType(self.real, self.padded)
-        self.pair_type = ir.VectorType(self.real, 2 * self.padded)
-
-    def pointer(self, i):
-        return self.context.make_array(self.signature.args[i])(self.context, self.builder, self.args[i]).data
-
-    def offset(self, pointer, index):
-        index = index if isinstance(index, ir.Value) else ir.Constant(ir.IntType(64), index)
-        return self.builder.gep(pointer, [index])
-
-    def paired_taps(self, i):
-        """Taps k0 k0 k1 k1 ...: one factor for the real and one for the imaginary part of each cell."""
-        taps = _vector(self.builder, self.pointer(i), self.taps_type, self.align)
-        return _shuffle(self.builder, taps, [j // 2 for j in range(2 * self.padded)])
-
-    def rows(self, pointer):
-        for j in range(self.support):
-            yield j, self.offset(pointer, j * row_stride(self.support))
-
-
-@intrinsic
-def taps(typingctx, support, coefficients, z, out):
-    """out[:] = the kernel's taps at z in [-1, 1]; coefficients (degree + 1, padded support), highest degree first."""
-
-    def codegen(context, builder, signature, args):
-        a = _Arrays(context, builder, signature, args, signature.args[1].dtype)
-        pointer, value = a.pointer(1), _splat(builder, args[2], a.padded)
-        total = _vector(builder, pointer, a.taps_type, a.align)
-        for i in range(1, degree(a.support) + 1):
-            row = _vector(builder, a.offset(pointer, i * a.padded), a.taps_type, a.align)
-            total = _multiply_add(builder, total, value, row)
-        builder.store(total, builder.bitcast(a.pointer(3), a.taps_type.as_pointer()), align=a.align)
-        return context.get_dummy_value()
-
-    return types.void(support, coefficients, coefficients.dtype, out), codegen
-
-
-@intrinsic
-def spread(typingctx, support, buffer, start, plane_at, first, last, ku, kv, kw, re, im):
-    """buffer[plane_at[p] + start + rows] += kw[p] kv[row] ku[:] (re + i im) for the planes first <= p < last."""
-
-    def codegen(context, builder, signature, args):
-        a = _Arrays(context, builder, signature, args, signature.args[1].dtype)
-        two = ir.Constant(ir.VectorType(a.real, 2), ir.Undefined)
-        two = builder.insert_element(builder.insert_element(two, args[9], _i32(0)), args[10], _i32(1))
-        value = builder.fmul(a.paired_taps(6), _shuffle(builder, two, [0, 1] * a.padded))
-        base, kv_at, kw_at = a.pointer(1), a.pointer(7), a.pointer(8)
-        rows = []
-        for j in range(a.support):
-            tap = builder.load(a.offset(kv_at, j))
-            rows.append(builder.fmul(value, _splat(builder, tap, 2 * a.padded)))
-        with cgutils.for_range(builder, args[5], start=args[4]) as loop:
-            weight = _splat(builder, builder.load(a.offset(kw_at, loop.index)), 2 * a.padded)
-            at = builder.add(builder.load(a.offset(a.pointer(3), loop.index)), args[2])
-            for j, cell in a.rows(a.offset(base, at)):
-                total = _multiply_add(builder, rows[j], weight, _vector(builder, cell, a.pair_type, a.align))
-                builder.store(total, builder.bitcast(cell, a.pair_type.as_pointer()), align=a.align)
-        return context.get_dummy_value()
-
-    real = buffer.dtype
-    return types.void(support, buffer, types.intp, plane_at, types.intp, types.intp, ku, kv, kw, real, real), codegen
-
-
-@intrinsic
-def gather(typingctx, support, buffer, start, plane_at, first, last, ku, kv, kw):
-    """(re, im) of the sum over planes, rows and columns of kw kv ku buffer: the transpose of `spread`."""
-
-    def codegen(context, builder, signature, args):
-        a = _Arrays(context, builder, signature, args, signature.args[1].dtype)
-        zero = ir.Constant(a.pair_type, None)
-        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(min(4, a.support))]
-        for total in sums:
-            builder.store(zero, total)
-        base, kv_at, kw_at = a.pointer(1), a.pointer(7), a.pointer(8)
-        with cgutils.for_range(builder, args[5], start=args[4]) as loop:
-            weight = builder.load(a.offset(kw_at, loop.index))
-            at = builder.add(builder.load(a.offset(a.pointer(3), loop.index)), args[2])
-            for j, cell in a.rows(a.offset(base, at)):
-                factor = _splat(builder, builder.fmul(weight, builder.load(a.offset(kv_at, j))), 2 * a.padded)
-                total = sums[j % len(sums)]
-                part = _multiply_add(builder, factor, _vector(builder, cell, a.pair_type, a.align), builder.load(total))
-                builder.store(part, total)
-        total = builder.load(sums[0])
-        for other in sums[1:]:
-            total = builder.fadd(total, builder.load(other))
-        total = builder.fmul(total, a.paired_taps(6))
-        parts = []
-        for first_lane in (0, 1):
-            lanes = [builder.extract_element(total, _i32(first_lane + 2 * i)) for i in range(a.support)]
-            while len(lanes) > 1:
-                odd = [lanes[-1]] if len(lanes) % 2 else []
-                lanes = [builder.fadd(x, y) for x, y in zip(lanes[0:-1:2], lanes[1::2], strict=True)] + odd
-            parts.append(lanes[0])
-        return context.make_tuple(builder, signature.return_type, parts)
-
-    both = types.UniTuple(buffer.dtype, 2)
-    return both(support, buffer, types.intp, plane_at, types.intp, types.intp, ku, kv, kw), codegen
-
-
-@intrinsic
-def prefetch(typingctx, array, index):
-    """Ask for the cache line of a contiguous array's element of that flat index; a hint, any index will do."""
-
-    def codegen(context, builder, signature, args):
-        pointer = context.make_array(signature.args[0])(context, builder, args[0]).data
-        place = builder.bitcast(builder.gep(pointer, [args[1]]), ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [place.type, ir.IntType(32), ir.IntType(32), ir.IntType(32)])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        builder.call(function, [place, _i32(0), _i32(3), _i32(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), codegen
-
-
-def degree(support: int) -> int:
-    """Of the polynomials that stand for the taps; their error is then below the kernel's own."""
-    return support + 1
-
-
-if config.DISABLE_JIT:
-
-    def taps(support, coefficients, z, out):
-        out[: coefficients.shape[1]] = [np.polyval(column, z) for column in coefficients.T]
-
-    def _block(support, start, ku, kv):
-        cells = start + np.arange(len(support))[:, None] * row_stride(len(support)) + 2 * np.arange(len(support))
-        return cells, kv[: len(support), None] * ku[: len(support)]
-
-    def spread(support, buffer, start, plane_at, first, last, ku, kv, kw, re, im):
-        cells, weight = _block(support, start, ku, kv)
-        for p in range(first, last):
-            buffer[plane_at[p] + cells] += kw[p] * weight * re
-            buffer[plane_at[p] + cells + 1] += kw[p] * weight * im
-
-    def prefetch(array, index):
-        pass
-
-    def gather(support, buffer, start, plane_at, first, last, ku, kv, kw):
-        cells, weight = _block(support, start, ku, kv)
-        re = sum(kw[p] * (weight * buffer[plane_at[p] + cells]).sum() for p in range(first, last))
-        im = sum(kw[p] * (weight * buffer[plane_at[p] + cells + 1]).sum() for p in range(first, last))
-        return re, im
 
 
 # --- small functions shared by the loops -----------------------------------------------------------------------------
@@ -582,101 +375,3 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
                 for r in range(nrhs):
                     x, y = gather(support, buffer, start + r * ntaps * plane_size, plane_at, low, high, ku, kv, kw)
                     vis[r, rows[k], chans[k]] += (x * c[k] - y * s[k]) + 1j * (sign * (y * c[k] + x * s[k]))
-
-
-# --- between planes and image ----------------------------------------------------------------------------------------
-
-
-@njit(cache=True, error_model="numpy")
-def pixel_row(y, g, sky, correct_u, correct_v, transform_w, t, factor):
-    """t = n - 1 + shift, by which w is multiplied, and the kernel correction for a row; both 0 beyond the horizon."""
-    ny, nx = correct_v.size, correct_u.size
-    m = (y - ny // 2) * sky.cell_m + sky.m0
-    for x in range(nx):
-        l = (nx // 2 - x) * sky.cell_l + sky.l0
-        r2 = l * l + m * m
-        n1 = -r2 / (1 + np.sqrt(max(1 - r2, 0.0)))
-        t[x] = n1 + sky.shift_n if g.use_w else 0.0
-        factor[x] = 1.0 if r2 < 1 else 0.0
-    total = np.full(nx, transform_w[0])
-    for coefficient in transform_w[1:] if g.use_w else transform_w[:0]:
-        for x in range(nx):
-            q = t[x] * sky.t_scale
-            total[x] = total[x] * (q * q * 2 - 1) + coefficient
-    for x in range(nx):
-        factor[x] *= correct_u[x] * correct_v[y] / total[x]
-
-
-@njit(cache=True, error_model="numpy")
-def phasors(t, w, c, s):
-    """cos and sin of 2 pi w t."""
-    real = c.dtype.type
-    for x in range(t.size):
-        turns = w * t[x]
-        c[x], s[x] = cis(turns - np.rint(turns), real)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def planes_to_image(grid, g, sky, correct_u, correct_v, transform_w, plane0_w, y0, y1, image):
-    """image (rhs, y, x) += correction * Re sum_p grid_p exp(-2 pi i w_p t), for the rows y0 ... y1.
-
-    grid (rhs, plane, v, 2 u) holds the Fourier transforms of the planes, zero frequency first.
-    """
-    ny, nx = correct_v.size, correct_u.size
-    t, factor = np.empty(nx), np.empty(nx)
-    zr, zi, er = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
-    ei, ar, ai = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
-    for y in range(y0, y1):
-        pixel_row(y, g, sky, correct_u, correct_v, transform_w, t, factor)
-        v = (y - ny // 2) % g.nv
-        phasors(t, sky.dw, zr, zi)
-        for begin in range(0, grid.shape[1], HORNER):
-            end = min(begin + HORNER, grid.shape[1])
-            phasors(t, plane0_w + begin * sky.dw, er, ei)
-            for r in range(grid.shape[0]):
-                ar[:], ai[:] = 0, 0
-                for p in range(end - 1, begin - 1, -1):
-                    add_plane(ar, ai, zr, zi, grid[r, p, v], 0, nx // 2, g.nu - nx // 2)
-                    add_plane(ar, ai, zr, zi, grid[r, p, v], nx // 2, nx, -(nx // 2))
-                for x in range(nx):
-                    image[r, y, x] += factor[x] * (ar[x] * er[x] + ai[x] * ei[x])
-
-
-@njit(cache=True, error_model="numpy")
-def add_plane(ar, ai, zr, zi, cells, x0, x1, shift):
-    """a <- a conj(z) + cells[x + shift]: one step of Horner's rule in the planes' phases."""
-    for x in range(x0, x1):
-        re, im = ar[x] * zr[x] + ai[x] * zi[x], ai[x] * zr[x] - ar[x] * zi[x]
-        ar[x], ai[x] = re + cells[2 * (x + shift)], im + cells[2 * (x + shift) + 1]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def image_to_planes(image, g, sky, correct_u, correct_v, transform_w, plane0_w, y0, y1, grid):
-    """grid_p = correction * image * exp(+2 pi i w_p t), for the rows y0 ... y1: the transpose of `planes_to_image`."""
-    ny, nx = correct_v.size, correct_u.size
-    t, factor = np.empty(nx), np.empty(nx)
-    zr, zi, er = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
-    ei, ar, ai = np.empty(nx, grid.dtype), np.empty(nx, grid.dtype), np.empty(nx, grid.dtype)
-    for y in range(y0, y1):
-        pixel_row(y, g, sky, correct_u, correct_v, transform_w, t, factor)
-        v = (y - ny // 2) % g.nv
-        phasors(t, sky.dw, zr, zi)
-        for begin in range(0, grid.shape[1], HORNER):
-            end = min(begin + HORNER, grid.shape[1])
-            phasors(t, plane0_w + begin * sky.dw, er, ei)
-            for r in range(grid.shape[0]):
-                for x in range(nx):
-                    value = factor[x] * image[r, y, x]
-                    ar[x], ai[x] = value * er[x], value * ei[x]
-                for p in range(begin, end):
-                    take_plane(ar, ai, zr, zi, grid[r, p, v], 0, nx // 2, g.nu - nx // 2)
-                    take_plane(ar, ai, zr, zi, grid[r, p, v], nx // 2, nx, -(nx // 2))
-
-
-@njit(cache=True, error_model="numpy")
-def take_plane(ar, ai, zr, zi, cells, x0, x1, shift):
-    """cells[x + shift] <- a, then a <- a z."""
-    for x in range(x0, x1):
-        re, im = ar[x], ai[x]
-        cells[2 * (x + shift)], cells[2 * (x + shift) + 1] = re, im
-        ar[x], ai[x] = re * zr[x] - im * zi[x], re * zi[x] + im * zr[x]

@@ -377,6 +377,8 @@ class Config(Section):
                 cut.setdefault(section, {})[field] = values[section][field]
             else:
                 cut[section] = values[section]
+        if stage == "ingest" and not (self.data.timeaverage or self.data.chanaverage > 1):
+            cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
         return cut
 
     def provenance(self) -> dict:

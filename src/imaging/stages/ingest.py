@@ -65,9 +65,11 @@ class _Part:
         self.freq = window.freq[channels]
         self.centre = centre
         self.centres = {field: _field_centre(self.meta, field, frame) for field in reader.survey.fields}
+        # The image's size is known here only where averaging asks for it: otherwise it would rerun this stage.
+        offset = averaging.chord(config.image.cell, config.image.imsize) if config.image.cell else 0.0
         self.plan = averaging.plan(
             channels, self.freq, window.width[channels], data.chanaverage, data.timeaverage, reader.survey.begin,
-            reader.survey.longest, averaging.chord(config.image.cell, config.image.imsize), data.maxsmearing,
+            reader.survey.longest, offset, data.maxsmearing,
         )  # fmt: skip
         self.counts = Counter(autocorrelation_rows=reader.survey.autocorrelations[ddid])
         self.writer = PartWriter(folder, self.plan.freq, self.plan.width, len(stokes))

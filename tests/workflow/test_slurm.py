@@ -9,19 +9,22 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
+from imaging.run import MARK
+
+DEADLY = Path(__file__).parent / "deadly"
 NODES = ("n1", "n2")
 SEARCH = os.pathsep.join((os.environ["PATH"], "/usr/sbin"))
 MISSING = [name for name in ("slurmctld", "slurmd", "sbatch", "squeue") if not shutil.which(name, path=SEARCH)]
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"no {', '.join(MISSING)} here: apt-get install slurmctld slurmd slurm-client"
-)
 
 # No accounting database, nodes of two cores, and nobody to be polite to with status checks.
-HERE = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1",
-        "--max-threads", "2", "--latency-wait", "10")  # fmt: skip
+RUN = ("run", "my.yaml", "--profile", "slurm", "--",
+       "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1",
+       "--max-threads", "2", "--latency-wait", "10")  # fmt: skip
 
 CONF = """\
 ClusterName=test
@@ -63,12 +66,14 @@ class Cluster:
         conf = folder / "slurm.conf"
         host = socket.gethostname().partition(".")[0]
         conf.write_text(CONF.format(host=host, user=getpass.getuser(), folder=folder, ports=free_ports(3)))
-        # Snakemake's job step drops SLURM_CONF from the environment; a real cluster has it in /etc.
-        srun = folder / "bin" / "srun"
-        srun.parent.mkdir()
-        srun.write_text(f'#!/bin/sh\nSLURM_CONF={conf} exec {shutil.which("srun")} "$@"\n')
-        srun.chmod(0o755)
-        self.environment = {"SLURM_CONF": str(conf), "PATH": f"{srun.parent}{os.pathsep}{SEARCH}"}
+        # Snakemake's job step drops SLURM_CONF from the environment; a real cluster has it in /etc. The mark of
+        # the run is taken off the jobs, for on a real cluster their processes are out of its sight.
+        (folder / "bin").mkdir()
+        for name in ("sbatch", "srun"):
+            wrapper = folder / "bin" / name
+            wrapper.write_text(f'#!/bin/sh\nexec env -u {MARK} SLURM_CONF={conf} {shutil.which(name)} "$@"\n')
+            wrapper.chmod(0o755)
+        self.environment = {"SLURM_CONF": str(conf), "PATH": f"{folder / 'bin'}{os.pathsep}{SEARCH}"}
 
     def start(self):
         self._daemon("slurmctld", "-D", "-c")
@@ -127,6 +132,8 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture
 def cluster(tmp_path_factory):
+    if MISSING:
+        pytest.skip(f"no {', '.join(MISSING)} here: apt-get install slurmctld slurmd slurm-client")
     cluster = Cluster(tmp_path_factory.mktemp("slurm"))
     try:
         cluster.start()
@@ -137,10 +144,69 @@ def cluster(tmp_path_factory):
 
 def test_two_nodes_make_the_same_bytes(cluster, project, finished):
     small = project()
-    small.imaging("run", "my.yaml", "--profile", "slurm", "--", *HERE, **cluster.environment)
+    small.imaging(*RUN, **cluster.environment)
     assert small.products() == finished.products()
     jobs = cluster.finished()
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     assert {job["NodeList"] for job in jobs} == set(NODES)
     # prepare, psf, pb, three times major cycle to decision with the minor cycle before it, finish
     assert len(jobs) == 7
+
+
+def test_a_missing_profile_is_named(project):
+    refused = project().imaging("run", "my.yaml", "--profile", "slurn", check=False)
+    assert refused.returncode == 1
+    assert "There is no profile slurn." in refused.stderr
+    assert "one of default, slurm" in refused.stderr
+
+
+@pytest.mark.full
+def test_orphaned_jobs_are_cancelled(cluster, project, finished):
+    """SIGKILL of the front, then of Snakemake, while a job is at work on a node where no signal reaches it."""
+    small = project()
+    for stage, victim in (("psf", "front"), ("major_cycle", "snakemake")):
+        front, snakemake = start(small, cluster, stage)
+        (front if victim == "front" else snakemake).send_signal(signal.SIGKILL)
+        with front.stderr:
+            assert ("next step:" in front.stderr.read()) == (victim == "snakemake")
+        assert front.wait(30) == (-signal.SIGKILL if victim == "front" else 1)
+        assert snakemake.is_running() == (victim == "front")
+        assert "RUNNING" in cluster.queue()
+    small.imaging(*RUN, **cluster.environment)
+    assert small.products() == finished.products()
+    assert not list(small.results.rglob(".partial-*"))
+    states = [job["JobState"] for job in cluster.finished()]
+    assert states.count("CANCELLED") == 2
+    assert 7 <= states.count("COMPLETED") <= 8  # pb may have ended after its Snakemake, and is made again
+
+
+@pytest.mark.full
+def test_an_interrupt_cancels_the_jobs(cluster, project):
+    front, _ = start(project(), cluster, "psf")
+    front.send_signal(signal.SIGINT)
+    with front.stderr:
+        assert "Traceback" not in front.stderr.read()
+    assert front.wait(60) == 1
+    wait_for(lambda: not cluster.queue())
+    assert "CANCELLED" in [job["JobState"] for job in cluster.finished()]
+
+
+def start(small, cluster, stage):
+    """A run and its Snakemake, when that stage has begun to hang."""
+    marker = small.folder / f"reached-{stage}"
+    deadly = {"PYTHONPATH": str(DEADLY), "FRINGEFLOW_TEST_KILL": f"{stage}:sleep:{marker}"}
+    front = psutil.Popen(
+        [sys.executable, "-m", "imaging", *RUN], cwd=small.folder, env=os.environ | cluster.environment | deadly,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(marker.exists)
+    [snakemake] = front.children()
+    return front, snakemake
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+    return value

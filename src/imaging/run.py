@@ -259,7 +259,7 @@ def _explain(names: Names, log_path: Path, started: float) -> None:
             print(f"             (more jobs failed: {', '.join(name for name, _ in failures[1:])})", file=sys.stderr)
         return
     text = log_path.read_text()
-    system = re.search(r"\[Errno \d+\] .*", text)
+    system = re.search(r"\[Errno \d+\] [\w -]+", text)
     if system or shutil.disk_usage(names.folder).free < 2**20:
         print(ImagingError(f"The results cannot be written to {names.folder}.",
                            got=system.group() if system else "less than 1 MiB of free space",

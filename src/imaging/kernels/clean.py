@@ -5,7 +5,8 @@ components are kept up to date, as horizontal runs; the caller brings the rest o
 """
 
 import numpy as np
-from numba import njit
+
+from imaging.kernels._jit import njit
 
 GOING_ON, BELOW_THRESHOLD, DIVERGING = 0, 1, 2
 

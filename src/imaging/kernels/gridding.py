@@ -16,8 +16,8 @@ on the number of threads.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from imaging.kernels._jit import njit
 from imaging.kernels.gridding_taps import TILE, gather, prefetch, row_stride, spread, taps
 
 BLOCK = 64  # samples placed at a time

@@ -7,8 +7,8 @@ The planes are equally spaced in w, so their phases are powers of one number: Ho
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from imaging.kernels._jit import njit
 from imaging.kernels.gridding import cis
 
 HORNER = 16  # planes between fresh phases: the error of repeated products stays below single precision's

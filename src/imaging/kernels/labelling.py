@@ -1,7 +1,8 @@
 """Connected regions of masks, four neighbours to a pixel."""
 
 import numpy as np
-from numba import njit
+
+from imaging.kernels._jit import njit
 
 
 @njit(cache=True, nogil=True)

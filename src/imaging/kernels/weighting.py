@@ -5,7 +5,7 @@ Sums are made in the order of the samples, by one thread: they do not depend on 
 
 import math
 
-from numba import njit
+from imaging.kernels._jit import njit
 
 
 @njit(cache=True)

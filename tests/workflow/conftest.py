@@ -33,7 +33,7 @@ class Project:
 
     def _call(self, command: list[str], check: bool, environment: dict):
         done = subprocess.run(
-            command, cwd=self.folder, env=os.environ | environment, capture_output=True, text=True, timeout=300
+            command, cwd=self.folder, env=os.environ | environment, capture_output=True, text=True, timeout=900
         )
         if check and done.returncode:
             logs = "\n".join(log.read_text() for log in sorted(self.results.glob("logs/*.log")))

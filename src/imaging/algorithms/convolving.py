@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import fourier
+
 
 def _occupied(plane: np.ndarray) -> tuple[slice, slice] | None:
     """The smallest box that holds all non-zero pixels."""
@@ -19,16 +21,14 @@ def convolve_patch(plane: np.ndarray, patch: np.ndarray) -> np.ndarray:
     In double precision whatever goes in; only the box that holds the plane's non-zero pixels is transformed. Values
     below the transforms' rounding (1e-15 of the largest) are not cleared.
     """
-    from scipy import fft
-
     out = np.zeros(plane.shape)
     box = _occupied(plane)
     if box is None:
         return out
     small = plane[box].astype(np.float64)
     full = [a + b - 1 for a, b in zip(small.shape, patch.shape, strict=True)]
-    size = [fft.next_fast_len(n, real=True) for n in full]
-    spread = fft.irfft2(fft.rfft2(small, size) * fft.rfft2(patch.astype(np.float64), size), size)
+    size = [fourier.next_fast_len(n, real=True) for n in full]
+    spread = fourier.irfft2(fourier.rfft2(small, size) * fourier.rfft2(patch.astype(np.float64), size), size)
     target, source = [], []
     for span, half, n, limit in zip(box, (p // 2 for p in patch.shape), full, plane.shape, strict=True):
         start = span.start - half
@@ -40,12 +40,11 @@ def convolve_patch(plane: np.ndarray, patch: np.ndarray) -> np.ndarray:
 
 def convolve_periodic(plane: np.ndarray, patch: np.ndarray) -> np.ndarray:
     """As `convolve_patch`, but what leaves the plane at one edge comes back at the other."""
-    from scipy import fft
-
     kernel = np.zeros(plane.shape)
     rows, columns = ((np.arange(p) - p // 2) % n for p, n in zip(patch.shape, plane.shape, strict=True))
     np.add.at(kernel, np.ix_(rows, columns), patch)
-    return fft.irfft2(fft.rfft2(plane.astype(np.float64)) * fft.rfft2(kernel), plane.shape)
+    spectrum = fourier.rfft2(plane.astype(np.float64), plane.shape) * fourier.rfft2(kernel, plane.shape)
+    return fourier.irfft2(spectrum, plane.shape)
 
 
 def subtract_components(

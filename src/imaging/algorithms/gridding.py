@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from imaging.algorithms import fourier
 from imaging.algorithms.gridding_kernel import SUPPORTS, find_kernel, tap_polynomials, transform, transform_polynomial
 from imaging.errors import ImagingError
 from imaging.kernels import gridding as kernels
@@ -72,10 +73,8 @@ class Gridder:
         t_max = max(t_max, 1e-3 * max(-n_low, 1e-12)) if use_w else 0.0
 
         def size(n, oversampling):
-            from scipy.fft import next_fast_len
-
             unit = 2 * kernels.TILE
-            return unit * next_fast_len(max(1, math.ceil(n * oversampling / unit)))
+            return unit * fourier.next_fast_len(max(1, math.ceil(n * oversampling / unit)))
 
         def plan(kernel):
             nu, nv = size(nx, kernel.oversampling), size(ny, kernel.oversampling)
@@ -332,24 +331,14 @@ def _clear(array):
     array[...] = 0
 
 
-def _transform(array, axis, function, norm):
-    result = function(array, axis=axis, overwrite_x=True, norm=norm)
-    if result.__array_interface__["data"][0] != array.__array_interface__["data"][0]:
-        array[...] = result
-
-
 def _forward(array, axis):
     """sum exp(-2 pi i ...) in place, on this thread."""
-    from scipy.fft import fft
-
-    _transform(array, axis, fft, "backward")
+    fourier.transform(array, axis, True)
 
 
 def _backward(array, axis):
     """sum exp(+2 pi i ...) in place, on this thread."""
-    from scipy.fft import ifft
-
-    _transform(array, axis, ifft, "forward")
+    fourier.transform(array, axis, False)
 
 
 def _even(n, parts):

@@ -1,0 +1,40 @@
+"""The compiled transforms against numpy's, and the way round them."""
+
+import numpy as np
+import pytest
+
+from imaging.algorithms import fourier
+
+
+@pytest.fixture(params=["compiled", "scipy.fft"])
+def transforms(request, monkeypatch):
+    if request.param == "compiled":
+        assert fourier._pocketfft() is not None, "scipy has changed inside: every job pays for the import of scipy.fft"
+    else:
+        monkeypatch.setattr(fourier, "_pocketfft", lambda: None)
+    return fourier
+
+
+def test_transform_in_place_of_a_part_of_an_array(transforms):
+    whole = np.random.default_rng(1).normal(size=(6, 10, 2)).view(complex)[..., 0].astype(np.complex64)
+    before, part = whole.copy(), whole[:, 2:7]
+    transforms.transform(part, 1, True)
+    np.testing.assert_allclose(part, np.fft.fft(before[:, 2:7], axis=1), atol=1e-5)
+    np.testing.assert_array_equal(whole[:, 7:], before[:, 7:])
+    transforms.transform(part, 1, False)
+    np.testing.assert_allclose(part / 5, before[:, 2:7], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (8, 10)])
+def test_real_transforms(transforms, shape):
+    plane = np.random.default_rng(1).normal(size=(5, 7))
+    spectrum = transforms.rfft2(plane, shape)
+    np.testing.assert_allclose(spectrum, np.fft.rfft2(plane, shape), atol=1e-12)
+    back = transforms.irfft2(spectrum, shape)
+    np.testing.assert_allclose(back[:5, :7], plane, atol=1e-12)
+    assert back.shape == shape
+
+
+def test_fast_lengths(transforms):
+    assert [transforms.next_fast_len(n, real=True) for n in (1, 17, 97)] == [1, 18, 100]
+    assert transforms.next_fast_len(97) == 98

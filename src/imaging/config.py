@@ -426,7 +426,7 @@ READS: dict[str, tuple[str, ...]] = {
     "psf": ("gridding.*", "clean.psfcutoff", *_GRID),
     "pb": ("primary_beam.*", *_GRID),
     "major_cycle": ("gridding.*", *_GRID),
-    "automask": ("mask.*", "primary_beam.pblimit", "clean.niter", "clean.threshold", "compat"),
+    "automask": ("mask.*", "primary_beam.pblimit", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
                "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
@@ -485,11 +485,16 @@ def load_values(path: str | Path, overrides: tuple[str, ...] = ()) -> dict:
         *sections, last = key.strip().split(".")
         target = values
         for section in sections:
-            target = target.setdefault(section, {})
+            if target.get(section) is None:
+                target[section] = {}
+            target = target[section]
             if not isinstance(target, dict):
                 raise ImagingError(f"{section} is no section.", got=text, expected="section.key=value",
                                    next_step="see config/README.md")  # fmt: skip
-        target[last] = yaml.safe_load(value)
+        try:
+            target[last] = yaml.safe_load(value)
+        except yaml.YAMLError:  # selections such as >100m, !VA05 and *TARGET* mean something else in YAML
+            target[last] = value
     return values
 
 

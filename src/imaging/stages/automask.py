@@ -8,7 +8,6 @@ import numpy as np
 
 from imaging.algorithms import masking
 from imaging.algorithms.beams import common_beam
-from imaging.errors import ImagingError
 from imaging.image import Image
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image, save_image
@@ -33,10 +32,6 @@ def automask(residual: str, psf: str, pb: str, previous="", previous_automask=""
         data, memory = _given(image, pb_image, config), {}
         if config.compat != "casa":
             data &= valid
-        if config.clean.niter and not data.any():
-            raise ImagingError("The mask is empty: there is nothing to clean.", got="0 pixels in the mask",
-                               expected="some pixels inside the primary beam",
-                               next_step="check mask.mask, mask.pbmask and primary_beam.pblimit")  # fmt: skip
     logger.info("mask: %d pixels", np.count_nonzero(data))
     with atomic_path(automask) as partial:
         np.savez_compressed(partial, **memory)

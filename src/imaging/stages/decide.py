@@ -8,6 +8,7 @@ import numpy as np
 
 from imaging.algorithms.cycle_control import Limits, next_state, residual_statistics
 from imaging.algorithms.masking import Noise
+from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
 from imaging.log import logger
@@ -25,10 +26,16 @@ def decide(
     image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
     valid = pb_image.usable(image.data.shape, config.primary_beam.pblimit)
     limits = Limits(**{name: getattr(config.clean, name) for name in LIMITS})
+    cleaned = load_image(mask).data > 0
+    automatic = config.mask.usemask == "auto-multithresh"
+    if limits.niter and not automatic and not cleaned.any():
+        raise ImagingError("The mask is empty: there is nothing to clean.", got="0 pixels in the mask",
+                           expected="some pixels inside the primary beam",
+                           next_step="check mask.mask, mask.pbmask and primary_beam.pblimit")  # fmt: skip
     planes = residual_statistics(
-        image.data, load_image(mask).data > 0, valid, nsigma=limits.nsigma,
+        image.data, cleaned, valid, nsigma=limits.nsigma,
         noise_valid=valid & (pb_image.data > config.mask.pbmask) if config.mask.pbmask > 0 else None,
-        noise=_noise(automask), automasking=config.mask.usemask == "auto-multithresh", fastnoise=config.mask.fastnoise,
+        noise=_noise(automask), automasking=automatic, fastnoise=config.mask.fastnoise,
     )  # fmt: skip
     decision = next_state(
         CleanState.from_json(Path(previous).read_text()) if previous else None,

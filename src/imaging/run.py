@@ -242,6 +242,10 @@ class Progress:
         print(("\r\033[K" if self.is_terminal else "") + text, flush=True)
 
     def finish(self) -> None:
+        logs = [p for p in self.log_path.parent.glob("*.log") if p.stat().st_mtime >= self.started - 1]
+        lines = [line for path in logs if path != self.log_path for line in path.read_text().splitlines()]
+        for warning in dict.fromkeys(line.partition(" WARNING ")[2] for line in lines if " WARNING " in line):
+            self._line(f"warning: {warning}")
         self._line(f"done in {time.time() - self.started:.0f} s: {self.names.folder}/")
 
 

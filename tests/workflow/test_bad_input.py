@@ -100,7 +100,8 @@ def test_wrong_configuration_file(text, words, project):
 
 def test_a_section_without_lines_has_its_defaults(project):
     wrong = project(weighting=None)
-    assert wrong.imaging("check", "my.yaml").stdout == "my.yaml is in order.\n"
+    for change in ([], ["--set", "weighting.robust=0"]):
+        assert wrong.imaging("check", "my.yaml", *change).stdout == "my.yaml is in order.\n"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,8 @@ def test_nothing_to_image(edit, words, project, make_ms, tmp_path):
         (["data.datacolumn=corrected"], ["CORRECTED_DATA", "datacolumn: data"], set()),
         (["data.scan=99"], ["no rows", "scan 0"], set()),
         (["image.stokes=XX"], ["XX", "RR", "image.stokes"], set()),
+        (["data.uvrange=>1000km"], ["no rows", "uvrange 0"], set()),
+        (["image.phasecenter=J2000 01h31m00 -30d30m00"], ["image.phasecenter", "90 degrees"], set()),
         (["image.cell=10arcmin"], ["too coarse", "10arcmin", "at most"], {"vis"}),
     ],
 )
@@ -201,6 +204,10 @@ def test_masks_that_do_not_fit(mask, words, imaged):
     after = imaged.products()
     assert "small.cycle000.mask.fits" not in after
     assert {name for name in after if after[name] != before[name]} <= {"small.loop.json"}
+
+
+def test_a_beam_that_is_too_small_is_warned_of(imaged):
+    assert "warning: restore.restoringbeam" in imaged.run("restore.restoringbeam=1arcsec").stdout
 
 
 @contextmanager

@@ -39,7 +39,13 @@ def rotate(
     """
     if tuple(old) == tuple(new) and twist == 0.0:
         return uvw, vis
-    turned = uvw @ (basis(*new) @ basis(*old, twist).T).T
+    turn = basis(*new) @ basis(*old, twist).T
+    if turn[2, 2] <= 0:
+        raise ImagingError("image.phasecenter is more than 90 degrees from the field.",
+                           got=f"ra {np.degrees(new[0]):.4f}, dec {np.degrees(new[1]):+.4f} deg",
+                           expected=f"a place near ra {np.degrees(old[0]):.4f}, dec {np.degrees(old[1]):+.4f} deg",
+                           next_step="correct image.phasecenter, or leave it empty")  # fmt: skip
+    turned = uvw @ turn.T
     cycles = (uvw[:, 2] - turned[:, 2])[:, None] * (np.asarray(freq) / SPEED_OF_LIGHT)
     cycles -= np.rint(cycles)
     return turned, vis * np.exp(2j * np.pi * cycles).astype(np.complex64)

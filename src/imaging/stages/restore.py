@@ -8,9 +8,10 @@ import numpy as np
 
 from imaging import units
 from imaging.algorithms import restoring
-from imaging.algorithms.beams import common_beam
+from imaging.algorithms.beams import common_beam, deconvolve_beam
 from imaging.image import Beam
 from imaging.io.images import load_image, save_image
+from imaging.log import logger
 from imaging.state import CleanState
 
 
@@ -47,4 +48,6 @@ def _targets(restoringbeam: list[str], own: tuple[Beam, ...], compat: str) -> tu
     if not restoringbeam:
         return tuple(own)
     beam = common_beam(list(own), compat) if restoringbeam == ["common"] else Beam(*units.parse_beam(restoringbeam))
+    if any(beam != psf_beam and deconvolve_beam(beam, psf_beam) is None for psf_beam in own):
+        logger.warning("restore.restoringbeam does not contain the psf's beam: the residual keeps its resolution")
     return (beam,) * len(own)

@@ -266,7 +266,7 @@ def _explain(names: Names, log_path: Path, started: float) -> None:
     system = re.search(r"\[Errno \d+\] [\w -]+", text)
     if system or shutil.disk_usage(names.folder).free < 2**20:
         print(ImagingError(f"The results cannot be written to {names.folder}.",
-                           got=system.group() if system else "less than 1 MiB of free space",
+                           got=system.group() if system else "No space left on device (less than 1 MiB)",
                            expected="room and permission to write", next_step="make room, or mend the permissions,"
                            " then run again: it goes on where it stopped"), file=sys.stderr)  # fmt: skip
         return

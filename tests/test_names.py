@@ -28,4 +28,4 @@ def test_other_files_are_not_products():
         with pytest.raises(ValueError, match="no product"):
             Names("m31").parse(path)
     with pytest.raises(AttributeError):
-        Names("m31").nothing
+        Names("m31").nothing()

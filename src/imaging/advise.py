@@ -1,4 +1,4 @@
-"""`imaging init`: a configuration for a MeasurementSet, with the cell and size that its baselines and dishes ask for."""
+"""`imaging init`: a configuration for a MeasurementSet, with the cell and size that baselines and dishes ask for."""
 
 from __future__ import annotations
 

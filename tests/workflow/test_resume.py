@@ -17,9 +17,7 @@ def test_killed_in_every_stage(who, project, finished):
     done: dict[str, int] = {}
     for stage in STAGES:
         marker = small.folder / f"killed-{stage}"
-        killed = small.run(
-            check=False, PYTHONPATH=str(DEADLY), FRINGEFLOW_TEST_KILL=f"{stage}:{who}:{marker}"
-        )
+        killed = small.run(check=False, PYTHONPATH=str(DEADLY), FRINGEFLOW_TEST_KILL=f"{stage}:{who}:{marker}")
         assert marker.exists(), f"{stage} was never reached"
         assert killed.returncode == 1
         assert "Traceback" not in killed.stderr

@@ -25,9 +25,7 @@ def automask(residual: str, psf: str, pb: str, previous="", previous_automask=""
     image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
     valid = pb_image.usable(image.data.shape, config.primary_beam.pblimit)
     if config.mask.usemask == "auto-multithresh":
-        data, memory = _automatic(
-            image, beam_image, pb_image, valid, previous, previous_automask, state, minor, config
-        )
+        data, memory = _automatic(image, beam_image, pb_image, valid, previous, previous_automask, state, minor, config)
     else:
         data, memory = _given(image, pb_image, config), {}
         if config.compat != "casa":
@@ -66,8 +64,8 @@ def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, 
     data, memory, noise = masking.automask(
         image.data, valid, before, memory,
         sidelobe=largest_sidelobe(beam_image),
-        beam=common_beam(list(beams), config.compat), cell=cell, options=options, iterdone=iterdone, threshold_reached=reached,
-        pb=np.broadcast_to(np.nan_to_num(pb_image.data), image.data.shape),
+        beam=common_beam(list(beams), config.compat), cell=cell, options=options, iterdone=iterdone,
+        threshold_reached=reached, pb=np.broadcast_to(np.nan_to_num(pb_image.data), image.data.shape),
     )  # fmt: skip
     levels = [[(n.median, n.sigma, n.peak) for n in chan] for chan in noise]
     return data, {"posmask": memory.posmask, "chanflag": memory.chanflag, "iterdone": memory.iterdone, "noise": levels}

@@ -15,7 +15,6 @@ from imaging.log import logger
 from imaging.stages.plan import largest_sidelobe
 from imaging.state import CleanState, MinorResult
 
-
 LIMITS = ("niter", "threshold", "nsigma", "cycleniter", "cyclefactor", "minpsffraction", "maxpsffraction", "nmajor")
 
 

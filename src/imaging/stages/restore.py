@@ -31,11 +31,7 @@ def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str =
         )
     with open(state) as file:
         decision = CleanState.from_json(file.read())
-    header = {**left.header, "CONFHASH": (provenance["digest"], "hash of the whole configuration"),
-              "NITER": (decision.iterdone, "clean iterations"), "NMAJOR": (decision.best_cycle, "clean major cycles"),
-              "STOPCODE": (int(decision.stop), decision.stop.sentence[:40]),
-              "HISTORY": [*left.header.get("HISTORY", []), *(f"{name} {version}" for name, version in provenance["versions"].items()),
-                          "configuration: " + json.dumps(provenance["config"], sort_keys=True)]}  # fmt: skip
+    header = left.header | _provenance(decision, provenance, left.header.get("HISTORY", []))
     left = left.with_data(left.data, header=header)
     save_image(left.with_data(data, beams=targets, valid=valid), image)
     save_image(left.with_data(left.data, beams=own, valid=valid), residual_out)
@@ -51,3 +47,15 @@ def _targets(restoringbeam: list[str], own: tuple[Beam, ...], compat: str) -> tu
     if any(beam != psf_beam and deconvolve_beam(beam, psf_beam) is None for psf_beam in own):
         logger.warning("restore.restoringbeam does not contain the psf's beam: the residual keeps its resolution")
     return (beam,) * len(own)
+
+
+def _provenance(decision: CleanState, provenance: dict, history: list[str]) -> dict:
+    """What the headers of the final products say of how they were made."""
+    versions = [f"{name} {version}" for name, version in provenance["versions"].items()]
+    return {
+        "CONFHASH": (provenance["digest"], "hash of the whole configuration"),
+        "NITER": (decision.iterdone, "clean iterations"),
+        "NMAJOR": (decision.best_cycle, "clean major cycles"),
+        "STOPCODE": (int(decision.stop), decision.stop.sentence[:40]),
+        "HISTORY": [*history, *versions, "configuration: " + json.dumps(provenance["config"], sort_keys=True)],
+    }

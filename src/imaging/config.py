@@ -245,7 +245,7 @@ class Clean(Section):
     """Smallest fraction of the peak at which a minor cycle ends."""
     maxpsffraction: Fraction = 0.8
     """Largest fraction of the peak at which a minor cycle ends."""
-    nmajor: int = Field(-1, ge=-1)
+    nmajor: int = Field(-1, ge=-1, le=2000)
     """Most clean major cycles; -1 for no limit."""
     psfcutoff: float = Field(0.35, gt=0, lt=1)
     """Level of the psf above which the restoring beam is fitted."""

@@ -94,3 +94,11 @@ def test_a_second_run_of_the_same_name_waits_its_turn(finished):
         refused = finished.run(check=False)
     assert refused.returncode == 1
     assert "being worked on by another run" in refused.stderr
+
+
+def test_the_beam_is_where_the_dishes_point(project):
+    shifted = project(image={"phasecenter": "J2000 13h30m45.0 +30d30m33"}, clean={"niter": 0}, mask={"usemask": "user"})
+    shifted.run("restore.pbcor=false")
+    pb = load_image(shifted.results / "small.pb.fits")
+    y, x = np.unravel_index(pb.data[0, 0].argmax(), pb.grid.shape)
+    assert (y, x) == (63, 64 - 38)  # the field, 13h31m08.2 +30d30m32, is 5.0 arcmin to the east

@@ -29,6 +29,8 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
     stokes = units.parse_stokes(config.image.stokes)
     readers = open_readers([ms] if isinstance(ms, str) else ms, config.data)
     centre, frame = _image_centre(readers[0], config.image.phasecenter)
+    # The dishes point at the field, wherever the image's centre is.
+    pointing, _ = _field_centre(readers[0].meta, readers[0].survey.first_field, frame)
     with atomic_path(vis) as folder:
         folder.mkdir()
         parts, sources = [], []
@@ -51,7 +53,7 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
         write_meta(
             folder,
             {**_summary(readers, kept), "parts": kept, "sources": sources, "stokes": stokes, "phase_centre": centre}
-            | {"frame": frame},
+            | {"frame": frame, "pointing": pointing},
         )
 
 

@@ -21,7 +21,7 @@ def pb(vis: str, weights: str, *, pb: str, config) -> None:
     """Make the image `pb`: one polarisation, peak 1, zero and masked where it is not above |pblimit|."""
     store, grid, parts = open_parts(vis, weights, config.image)
     samples = frequency_weights(parts, len(grid.freq))
-    pointing = store.meta.get("pointing")
+    pointing = tuple(store.meta["pointing"])
     chosen = config.primary_beam
     if chosen.pbmodel == "image":
         data = primary_beam_from_image(load_image(chosen.pbimage), grid, samples, pointing)[:, :1]

@@ -1,8 +1,7 @@
 """On PYTHONPATH of a test: kill a job, its Snakemake, or both at the moment the job would show its first product.
 
-FRINGEFLOW_TEST_KILL is "<stage>:<who>:<marker file>"; who is job, snakemake, all, or sleep
-(the job hangs and nobody is killed). It happens once: the marker file
-is made first, and nothing happens where it exists.
+FRINGEFLOW_TEST_KILL is "<who>:<folder>"; who is job, snakemake, all, or sleep (the job hangs and nobody is killed).
+It happens once to every stage: its marker in the folder is made first, and nothing happens where it exists.
 """
 
 import os
@@ -10,8 +9,9 @@ import signal
 import sys
 import time
 
-_stage, _who, _marker = (os.environ.get("FRINGEFLOW_TEST_KILL", "::").split(":", 2) + ["", ""])[:3]
+_who, _, _folder = os.environ.get("FRINGEFLOW_TEST_KILL", "").partition(":")
 _script = sys.orig_argv[-1] if sys.orig_argv else ""
+_marker = os.path.join(_folder, _script.split(".")[-2] if _script.endswith(".py") else "")
 _replace = os.replace
 
 
@@ -27,5 +27,5 @@ def _die(source, target, **keywords):
     return _replace(source, target, **keywords)
 
 
-if _stage and _script.endswith(f".{_stage}.py"):
+if _who and "/.snakemake/scripts/" in _script:
     os.replace = _die

@@ -27,7 +27,8 @@ def store(tmp_path):
         (vis / "part000").mkdir(parents=True, exist_ok=True)
         weights.mkdir(exist_ok=True)
         part = {"folder": "part000", "freq": FREQ, "width": [1e8] * 3, "rows": 2, "sha256": "0", "source": 0}
-        meta = {"layout": LAYOUT, "parts": [part], "phase_centre": [3.0, 0.7], "pointing": [3.0, 0.7], "stokes": ["I", "V"], "frame": "ICRS",
+        meta = {"layout": LAYOUT, "parts": [part], "phase_centre": [3.0, 0.7], "pointing": [3.0, 0.7],
+                "stokes": ["I", "V"], "frame": "ICRS",
                 "specframe": "TOPO", "max_uv_wavelengths": 100.0, "telescope": "EVLA", "dish_diameters": [25.0],
                 "observer": "", "date_obs": "2020-01-01T00:00:00", "object": "field",
                 "sources": [{"name": "a.ms", "column": "DATA", "fields": ["field"],

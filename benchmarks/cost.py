@@ -41,7 +41,7 @@ SKY = {
     "integration": "10s", "startfreq": "1.4GHz", "chanwidth": "4MHz", "sefd": "420Jy",
     "sources": [{"name": "point", "offset": ["60arcsec", "-80arcsec"], "flux": "1Jy"}],
 }  # fmt: skip
-REPEATS = 5
+REPEATS = 9
 
 
 def cost_of_run(folder: str) -> None:

@@ -10,14 +10,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import AsinhNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from PIL import Image as Picture
 from run import product, robust_rms
 
 UNITS = {"deg": 1.0, "arcmin": 60.0, "arcsec": 3600.0, "mas": 3.6e6}
 PICTURES = {  # file: case, half the width shown, its unit, offset of the middle (east, north), title
     "fornaxA": ("fornaxA", 40, "arcmin", (0, 0), "Fornax A, MWA 185 MHz"),
-    "fornaxA_field": ("fornaxA", 12.4, "deg", (0, 0), "The field of Fornax A, MWA 185 MHz"),
-    "3c286": ("3c286", 595, "arcsec", (0, 0), "3C286, VLA 1.4 GHz"),
-    "vela": ("vela_multiscale", 30, "arcmin", (0, 0), "PSR B0833-45, ASKAP 807 MHz"),
+    "fornaxA_field": ("fornaxA", 11.3, "deg", (0, 0), "The field of Fornax A, MWA 185 MHz"),
+    "3c286": ("3c286", 75, "arcsec", (0, 0), "3C286, VLA 1.4 GHz"),
+    "vela": ("vela_multiscale", 12, "arcmin", (0, 0), "PSR B0833-45, ASKAP 807 MHz"),
     "m87": ("m87_automask", 22, "mas", (-12, 6), "The jet of M87, VLBA 8.1 GHz"),
 }
 
@@ -45,7 +46,9 @@ def draw(path: Path, case: str, half: float, unit: str, middle: tuple[float, flo
     decades = 10.0 ** np.arange(np.ceil(np.log10(5 * rms)), np.log10(np.nanmax(shown)))
     bar = figure.colorbar(picture, ax=axes, ticks=[0, *decades], label="Jy/beam", format="%.3g")
     bar.ax.minorticks_off()
-    figure.savefig(path, dpi=90, format="png", pil_kwargs={"optimize": True})
+    figure.savefig(path, dpi=90, format="png")
+    with Picture.open(path) as full:
+        full.convert("RGB").quantize(128, Picture.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

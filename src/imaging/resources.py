@@ -8,7 +8,7 @@ from pathlib import Path
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "pb": 4, "major_cycle": 10, "automask": 12, "decide": 6,
           "minor_cycle": 14, "restore": 12, "pbcor": 5, "report": 4}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
-GRIDDING = ("psf", "major_cycle")
+GRIDDING = ("psf", "major_cycle", "report")
 
 
 @dataclass(frozen=True)

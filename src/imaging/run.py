@@ -182,6 +182,9 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
         progress = Progress(names, log_path, started)
+        # What started us may ignore ^C, and a scheduler ends us by SIGTERM: both stop Snakemake and its jobs first.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
         try:
             while process.poll() is None:
                 progress.update()
@@ -189,6 +192,8 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)
             process.wait()
+            print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+            return 130
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)

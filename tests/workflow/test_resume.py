@@ -1,5 +1,10 @@
 """Killed anywhere, the next run finishes with the same bytes and redoes no finished step."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,12 +37,6 @@ def test_killed_in_every_stage(who, project, finished, tmp_path):
 
 def test_a_killed_front_leaves_nothing_in_the_way(project, finished, tmp_path):
     """SIGKILL of `imaging run` itself: its Snakemake and jobs go on as orphans until the next run ends them."""
-    import os
-    import signal
-    import subprocess
-    import sys
-    import time
-
     small = project()
     marker = tmp_path / "psf"
     environment = os.environ | {"PYTHONPATH": str(DEADLY), "FRINGEFLOW_TEST_KILL": f"sleep:{tmp_path}"}
@@ -49,3 +48,29 @@ def test_a_killed_front_leaves_nothing_in_the_way(project, finished, tmp_path):
     front.wait()
     small.run()
     assert small.products() == finished.products()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_front_stops_its_jobs(number, project, tmp_path):
+    small = project()
+    environment = os.environ | {"PYTHONPATH": str(DEADLY), "FRINGEFLOW_TEST_KILL": f"sleep:{tmp_path}"}
+    front = subprocess.Popen(
+        [sys.executable, "-m", "imaging", "run", "my.yaml"], cwd=small.folder, env=environment, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "ingest").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    front.send_signal(number)
+    _, message = front.communicate(timeout=60)
+    assert front.returncode == 130
+    assert b"interrupted" in message
+    assert b"Traceback" not in message
+    mark = f"FRINGEFLOW_RUN={small.results}".encode()
+    assert not [p for p in Path("/proc").glob("[0-9]*/environ") if mark in _read(p)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -186,15 +186,15 @@ def test_an_interrupt_cancels_the_jobs(cluster, project):
     front.send_signal(signal.SIGINT)
     with front.stderr:
         assert "Traceback" not in front.stderr.read()
-    assert front.wait(60) == 1
+    assert front.wait(60) == 130
     wait_for(lambda: not cluster.queue())
     assert "CANCELLED" in [job["JobState"] for job in cluster.finished()]
 
 
 def start(small, cluster, stage):
     """A run and its Snakemake, when that stage has begun to hang."""
-    marker = small.folder / f"reached-{stage}"
-    deadly = {"PYTHONPATH": str(DEADLY), "FRINGEFLOW_TEST_KILL": f"{stage}:sleep:{marker}"}
+    marker = small.folder / stage
+    deadly = {"PYTHONPATH": str(DEADLY), "FRINGEFLOW_TEST_KILL": f"sleep:{small.folder}:{stage}"}
     front = psutil.Popen(
         [sys.executable, "-m", "imaging", *RUN], cwd=small.folder, env=os.environ | cluster.environment | deadly,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

@@ -1,7 +1,8 @@
 """On PYTHONPATH of a test: kill a job, its Snakemake, or both at the moment the job would show its first product.
 
-FRINGEFLOW_TEST_KILL is "<who>:<folder>"; who is job, snakemake, all, or sleep (the job hangs and nobody is killed).
-It happens once to every stage: its marker in the folder is made first, and nothing happens where it exists.
+FRINGEFLOW_TEST_KILL is "<who>:<folder>:<stage>"; who is job, snakemake, all, or sleep (the job hangs and nobody is
+killed). It happens once, to that stage or, without one, to every stage: its marker in the folder is made first, and
+nothing happens where it exists.
 """
 
 import os
@@ -9,9 +10,10 @@ import signal
 import sys
 import time
 
-_who, _, _folder = os.environ.get("FRINGEFLOW_TEST_KILL", "").partition(":")
+_who, _folder, _only = os.environ.get("FRINGEFLOW_TEST_KILL", "::").split(":")
 _script = sys.orig_argv[-1] if sys.orig_argv else ""
-_marker = os.path.join(_folder, _script.split(".")[-2] if _script.endswith(".py") else "")
+_stage = _script.split(".")[-2] if _script.endswith(".py") else ""
+_marker = os.path.join(_folder, _stage)
 _replace = os.replace
 
 
@@ -27,5 +29,5 @@ def _die(source, target, **keywords):
     return _replace(source, target, **keywords)
 
 
-if _who and "/.snakemake/scripts/" in _script:
+if _who and "/.snakemake/scripts/" in _script and _only in ("", _stage):
     os.replace = _die

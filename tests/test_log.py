@@ -50,9 +50,24 @@ def test_job_scripts_import_no_configuration_machinery():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_fingerprints_follow_what_a_stage_imports(monkeypatch, tmp_path):
+def test_fingerprints_follow_what_a_stage_imports():
     import imaging.fingerprint as module
 
     assert "imaging.algorithms.major_cycle" in module._closure("imaging.stages.psf")
     assert "imaging.algorithms.masking" not in module._closure("imaging.stages.pbcor")
     assert fingerprint("psf") != fingerprint("pbcor")
+
+
+def test_every_module_behind_a_stage_is_in_its_fingerprint():
+    """What a job has really imported when it is done, down to the kernels and the plug-in."""
+    import imaging.fingerprint as module
+    from imaging.plugins import DECONVOLVERS, deconvolver_module
+
+    for name in DECONVOLVERS:
+        plugin = deconvolver_module(name)
+        known = module._closure("imaging.stages.minor_cycle") | module._closure(plugin)
+        code = f"import {plugin}, imaging.stages.minor_cycle, sys; print(*(m for m in sys.modules if 'imaging.' in m))"
+        loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+        assert {"imaging.kernels.clean", "imaging.deconvolution.planes", plugin} <= set(loaded)
+        assert {x for x in loaded if module._path(x).read_bytes()} <= known
+    assert fingerprint("minor_cycle", deconvolver_module("clark")) != fingerprint("minor_cycle")

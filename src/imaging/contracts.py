@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .state import PlaneResult
+from imaging.state import PlaneResult
 
 
 @dataclass(slots=True)

@@ -10,10 +10,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 
-def fingerprint(stage: str) -> str:
-    """A hash of the sources that `imaging.stages.<stage>` is made of: its module and all it imports from here."""
-    modules = sorted(_closure(f"imaging.stages.{stage}"))
-    return hashlib.sha256(b"".join(_path(m).read_bytes() for m in modules)).hexdigest()[:16]
+def fingerprint(stage: str, *plugins: str) -> str:
+    """A hash of the sources that `imaging.stages.<stage>` is made of: its module and all it imports from here.
+
+    `plugins` are modules that it finds by name when it runs, which no import statement shows.
+    """
+    modules = set().union(*(_closure(module) for module in (f"imaging.stages.{stage}", *plugins)))
+    return hashlib.sha256(b"".join(_path(m).read_bytes() for m in sorted(modules))).hexdigest()[:16]
 
 
 def _path(module: str) -> Path:

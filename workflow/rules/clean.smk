@@ -114,6 +114,6 @@ rule minor_cycle:
         runtime=runtime("minor_cycle"),
     params:
         config=settings("minor_cycle"),
-        code=fingerprint("minor_cycle"),
+        code=fingerprint("minor_cycle", deconvolver_module(CONFIG.clean.deconvolver)),
     script:
         "../scripts/minor_cycle.py"

@@ -6,6 +6,7 @@ from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint
 from imaging.names import Names
+from imaging.plugins import deconvolver_module
 from imaging.resources import estimate
 
 try:
@@ -16,7 +17,7 @@ except ImagingError as error:
 
 NAMES = Names(CONFIG.name, image_format=CONFIG.image_format)
 AUTOMASK = CONFIG.mask.usemask == "auto-multithresh"
-CHECKPOINT_LIMIT = 2000
+CHECKPOINT_LIMIT = 2000  # cycles after the first: the largest clean.nmajor
 PRODUCT = directory if CONFIG.image_format == "casa" else str
 
 
@@ -51,7 +52,7 @@ def mask_of(cycle):
 
 def last_cycle():
     """The first state that says stop names the cycle whose products are the final ones."""
-    for cycle in range(CHECKPOINT_LIMIT):
+    for cycle in range(CHECKPOINT_LIMIT + 1):
         with open(checkpoints.decide.get(cycle=f"{cycle:03d}").output.state) as file:
             state = json.load(file)
         if state["stop"]:

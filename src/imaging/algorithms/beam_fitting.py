@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ..image import Beam
-from .beams import FOUR_LN2, area, from_covariance
+from imaging.algorithms.beams import FOUR_LN2, area, from_covariance
+from imaging.image import Beam
 
 REACH = 20  # rows and columns from the peak that are searched for the main lobe
 BORDER = 5  # pixels kept around the lobe when it is resampled

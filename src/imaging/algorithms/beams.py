@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..image import Beam
+from imaging.image import Beam
 
 FOUR_LN2 = 4 * math.log(2)
 CUTOFF = 20.0  # exponent beyond which a Gaussian counts as zero (2e-9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import fourier
+from imaging.algorithms import fourier
 
 
 def _occupied(plane: np.ndarray) -> tuple[slice, slice] | None:

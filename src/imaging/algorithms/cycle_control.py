@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..state import CleanState, MinorResult, PlaneStatistics, StopCode
-from .masking import Noise, robust_noise
+from imaging.algorithms.masking import Noise, robust_noise
+from imaging.state import CleanState, MinorResult, PlaneStatistics, StopCode
 
 TOLERANCE = 0.01  # a peak within 1 % of a threshold has reached it
 DIVERGENCE = 3.0  # relative increase of the peak that counts as divergence

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..image import Beam
-from .beams import area_pixels, gaussian, gaussian_patch
-from .convolving import convolve_patch
+from imaging.algorithms.beams import area_pixels, gaussian, gaussian_patch
+from imaging.algorithms.convolving import convolve_patch
+from imaging.image import Beam
 
 MAD_TO_SIGMA = 1.4826
 
@@ -136,7 +136,7 @@ def prune(mask: np.ndarray, beam: Beam, cell: tuple[float, float], minbeamfrac: 
     """`mask` (ny, nx) without its regions (four neighbours) smaller than minbeamfrac beam areas."""
     if minbeamfrac <= 0:
         return mask
-    from ..kernels import labelling
+    from imaging.kernels import labelling
 
     pruned = mask.copy()
     labelling.prune(pruned, minbeamfrac * area_pixels(beam, cell))
@@ -156,7 +156,7 @@ def smooth_and_cut(
 
 def grow(mask: np.ndarray, constraint: np.ndarray, iterations: int) -> np.ndarray:
     """`mask & constraint` (ny, nx) extended `iterations` times by the four neighbours that are in `constraint`."""
-    from ..kernels import labelling
+    from imaging.kernels import labelling
 
     return labelling.grow(np.ascontiguousarray(mask), np.ascontiguousarray(constraint), iterations)
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from ..image import Beam
-from .beams import area, area_pixels, deconvolve_beam, gaussian_patch
-from .convolving import convolve_patch, convolve_periodic
+from imaging.algorithms.beams import area, area_pixels, deconvolve_beam, gaussian_patch
+from imaging.algorithms.convolving import convolve_patch, convolve_periodic
+from imaging.image import Beam
 
 
 def rescale_residual(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..image import Beam, Grid
-from .beams import area_pixels, covariance, from_covariance
-from .simulation import Component, radec_to_lmn
+from imaging.algorithms.beams import area_pixels, covariance, from_covariance
+from imaging.algorithms.simulation import Component, radec_to_lmn
+from imaging.image import Beam, Grid
 
 FOUR_LN2 = 4 * math.log(2)
 

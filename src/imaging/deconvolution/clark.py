@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..algorithms.convolving import subtract_components
-from ..kernels import clean as kernel
-from .planes import PlaneJob, clean_planes, peak, run_kernel
+from imaging.algorithms.convolving import subtract_components
+from imaging.deconvolution.planes import PlaneJob, clean_planes, peak, run_kernel
+from imaging.kernels import clean as kernel
 
 PATCH = 51  # pixels across the middle of the psf, at least
 GROWTH = (4.0, 1.0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..algorithms.convolving import subtract_components
-from ..kernels import clean as kernel
-from .planes import PlaneJob, clean_planes, run_kernel
+from imaging.algorithms.convolving import subtract_components
+from imaging.deconvolution.planes import PlaneJob, clean_planes, run_kernel
+from imaging.kernels import clean as kernel
 
 NO_SCALES = np.ones((1, 1, 1))
 CASA_CHUNK, CASA_CHUNK_FROM = 2000, 5000

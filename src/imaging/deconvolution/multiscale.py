@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..algorithms.convolving import convolve_patch, convolve_periodic
-from ..kernels import clean as kernel
-from .planes import PlaneJob, clean_planes, run_kernel
+from imaging.algorithms.convolving import convolve_patch, convolve_periodic
+from imaging.deconvolution.planes import PlaneJob, clean_planes, run_kernel
+from imaging.kernels import clean as kernel
 
 MASK_SHARE = 0.9  # of a component that must lie inside the mask
 BORDER = 1.5  # radii kept clear of the image's edge

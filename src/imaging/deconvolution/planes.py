@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..contracts import Meta
-from ..kernels import clean as kernel
-from ..state import PlaneResult, PlaneStop
+from imaging.contracts import Meta
+from imaging.kernels import clean as kernel
+from imaging.state import PlaneResult, PlaneStop
 
 CHUNK = 20_000  # components recorded in one call of the kernel
 DIVERGED = 0.1  # relative rise of a plane's peak in one minor cycle

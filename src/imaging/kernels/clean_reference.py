@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .clean import BELOW_THRESHOLD, DIVERGING, GOING_ON
+from imaging.kernels.clean import BELOW_THRESHOLD, DIVERGING, GOING_ON
 
 
 def find_runs(mask):

@@ -90,6 +90,23 @@ def test_nsigma_waits_for_every_plane():
     )
     assert next_state(None, None, ((quiet,), (loud,)), limits, 0.1).stop == StopCode.GO_ON
     assert next_state(None, None, ((quiet,), (unmasked,)), limits, 0.1).stop == StopCode.NSIGMA
+    without_data = PlaneStatistics(0.0, 0.0, 5, 0.0, 0.0, 0.0)
+    assert next_state(None, None, ((quiet,), (without_data,)), limits, 0.1).stop == StopCode.NSIGMA
+
+
+def test_a_plane_at_its_nsigma_does_not_hold_up_the_others():
+    """A confused Stokes I of much noise beside a faint polarised source."""
+    intensity, polarised = PlaneStatistics(5.0, 5.0, 9, 0.0, 2.0, 6.0), PlaneStatistics(0.3, 0.3, 9, 0.0, 0.01, 0.03)
+    limits = Limits(niter=100, nsigma=3)
+    ours = next_state(None, None, ((intensity, polarised),), limits, 0.1)
+    assert (ours.stop, ours.peak) == (StopCode.GO_ON, 5.0)
+    assert ours.cycle_threshold == pytest.approx(0.03)
+    fainter = PlaneStatistics(0.1, 0.1, 9, 0.0, 0.01, 0.03)
+    assert next_state(ours, MinorResult(5), ((intensity, fainter),), limits, 0.1).stop == StopCode.GO_ON
+    assert next_state(ours, MinorResult(5), ((intensity, polarised),), limits, 0.1).stop == StopCode.NO_CHANGE
+    casa = next_state(None, None, ((intensity, polarised),), limits, 0.1, "casa")
+    assert casa.cycle_threshold == pytest.approx(0.5)
+    assert next_state(casa, MinorResult(5), ((intensity, fainter),), limits, 0.1, "casa").stop == StopCode.NO_CHANGE
 
 
 def test_a_diverged_clean_goes_back_to_its_best_cycle():

@@ -1,7 +1,8 @@
 """When to stop, and how deep the next minor cycle may go: pure functions of small numbers.
 
 Thresholds, limits and stop codes are those of tclean. Where `compat` is not "casa", a diverged clean points back to
-the cycle with the lowest peak, and a minor cycle that did nothing ends the loop.
+the cycle with the lowest peak, and a plane that is done (at its n-sigma threshold) neither sets how deep the others
+may go nor ends the loop because its peak stays as it is. A minor cycle that did nothing ends the loop.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ class Limits:
     minpsffraction: float = 0.05
     maxpsffraction: float = 0.8
     nmajor: int = -1
-    gain: float = 0.1
 
 
 def _peak(values: np.ndarray) -> float | None:
@@ -93,26 +93,31 @@ def _reached(peak: float, level: float) -> bool:
     return peak <= level or (level > 0 and (peak - level) / level < TOLERANCE)
 
 
-def _below_nsigma(planes) -> bool:
-    """Every plane with something to clean is below its own n-sigma threshold."""
-    active = [p for chan in planes for p in chan if p.peak is not None]
-    return bool(active) and all(
-        p.nsigma_threshold is not None and p.nsigma_threshold > 0 and _reached(p.peak, p.nsigma_threshold)
-        for p in active
-    )
+def _unfinished(planes) -> list[PlaneStatistics]:
+    """The planes with something to clean that are not at their own n-sigma threshold; one without data is blank."""
+    return [
+        p for p in planes
+        if p.peak and not ((p.nsigma_threshold or 0) > 0 and _reached(p.peak, p.nsigma_threshold))
+    ]  # fmt: skip
 
 
 def _relative(increase: float, reference: float | None) -> float:
     return increase / abs(reference) if reference else 0.0
 
 
-def _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous, limits) -> StopCode:
+def _unchanged(previous: CleanState, planes: list[PlaneStatistics]) -> bool:
+    """Whether no plane's peak has changed; an empty mask counts as a peak of 0."""
+    before = [p for chan in previous.planes for p in chan]
+    return all(abs((p.peak or 0) - (q.peak or 0)) < NO_CHANGE for p, q in zip(before, planes, strict=True))
+
+
+def _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous, limits, compat) -> StopCode:
     """The global stop code; later tests overrule earlier ones, nmajor comes last."""
     first = cycle == 0 and iterdone == 0
     stop = StopCode.GO_ON
     if (first and mask_pixels == 0) or peak is None:
         return StopCode.EMPTY_MASK
-    below, noisy = _reached(peak, limits.threshold), limits.nsigma > 0 and _below_nsigma(planes)
+    below, noisy = _reached(peak, limits.threshold), limits.nsigma > 0 and mask_pixels > 0 and not _unfinished(planes)
     if iterdone >= limits.niter or below or noisy:
         if iterdone >= limits.niter:
             stop = StopCode.NITER
@@ -124,7 +129,7 @@ def _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous
         moved = previous is not None and iterdone > 0 and cycle > previous.cycle
         if mask_pixels == 0:
             stop = StopCode.EMPTY_MASK
-        elif moved and abs(previous.peak - peak) < NO_CHANGE:
+        elif moved and abs(previous.peak - peak) < NO_CHANGE and (compat == "casa" or _unchanged(previous, planes)):
             stop = StopCode.NO_CHANGE
         if moved and _relative(abs(peak_nomask - previous.peak_nomask), previous.peak_nomask) > DIVERGENCE:
             stop = StopCode.DIVERGED
@@ -155,11 +160,13 @@ def next_state(
     peak_nomask = _largest(p.peak_nomask for p in flat)
     peak = _largest(p.peak for p in flat)
     peak = peak_nomask if peak is None else peak
-    stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous, limits)
+    stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, flat, previous, limits, compat)
     if stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0:
         stop = StopCode.NO_CHANGE
     fraction = psf_fraction(sidelobe, limits)
-    cycle_threshold = max((peak or 0.0) * fraction, limits.threshold)
+    # A plane of much noise would keep the others from being cleaned after it is done.
+    brightest = None if compat == "casa" else _largest(p.peak for p in _unfinished(flat))
+    cycle_threshold = max((brightest or peak or 0.0) * fraction, limits.threshold)
     per_cycle = limits.cycleniter if limits.cycleniter > 0 else limits.niter
     min_nomask = _smallest(peak_nomask, previous.min_peak_nomask if previous else None)
     lowest = previous is None or min_nomask != previous.min_peak_nomask

@@ -83,6 +83,9 @@ def test_what_stages_read_exists_and_every_parameter_is_read():
         ({"gridding": {"epsilon": 1}}, ["gridding.epsilon", "0.01"]),
         ({"weighting": {"robust": 3}}, ["weighting.robust"]),
         ({"weighting": {"uvtaper": ["3parsec"]}}, ["weighting.uvtaper", "3parsec"]),
+        ({"weighting": {"uvtaper": ["1klambda", "5arcsec"]}}, ["weighting.uvtaper", "wavelengths"]),
+        ({"image": {"stokes": "IQV"}}, ["I, Q, V", "evenly spaced", "image_format"]),
+        ({"image": {"stokes": "XXXYYXYY"}}, ["XX, XY, YX, YY", "image_format"]),
         ({"restore": {"restoringbeam": ["1arcsec", "2arcsec", "0deg"]}}, ["restore.restoringbeam", "major"]),
         ({"name": "../escape"}, ["name", "../escape"]),
         ({"data": 3}, ["data", "3"]),
@@ -94,6 +97,10 @@ def test_wrong_values_get_one_message_of_four_parts(values, words):
     message = str(caught.value)
     assert all(part in message for part in ("got:", "expected:", "next step:"))
     assert [word for word in words if word not in message] == []
+
+
+def test_a_casa_image_holds_any_stokes():
+    assert Config.parse({"image_format": "casa", "image": {"stokes": "IQV"}}).image.stokes == "IQV"
 
 
 def test_overrides_and_broken_files(tmp_path):

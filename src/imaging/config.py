@@ -185,6 +185,8 @@ class Weighting(Section):
             raise ValueError("at most three values: [bmaj, bmin, bpa]")
         for text in value[:2]:
             units.parse_quantity(text, units.TAPER, "arcsec")
+        if len({"lambda" in text for text in value[:2]}) > 1:
+            raise ValueError("both axes on the sky, or both in wavelengths")
         if len(value) == 3:
             units.parse_quantity(value[2], units.ANGLE, "deg")
         return value
@@ -352,6 +354,10 @@ class Config(Section):
             raise ImagingError("A scale is too large for the image.", got=f"clean.scales: {list(scales)}",
                                expected=f"at most {smallest // 2}, half of image.imsize",
                                next_step="leave out the largest scales, or make a larger image")  # fmt: skip
+        if self.image_format == "fits":
+            from imaging.io.fits import stokes_axis
+
+            stokes_axis(units.parse_stokes(self.image.stokes))
         if self.primary_beam.pbmodel == "image" and not self.primary_beam.pbimage:
             raise ImagingError("No primary-beam image is named.", got="primary_beam.pbimage: ''",
                                expected="a FITS image, with pbmodel: image",

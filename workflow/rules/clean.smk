@@ -108,7 +108,6 @@ rule minor_cycle:
         "clean"
     conda:
         "../envs/imaging.yaml"
-    threads: 2
     resources:
         mem_mb=memory("minor_cycle"),
         runtime=runtime("minor_cycle"),

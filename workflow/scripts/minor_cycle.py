@@ -10,5 +10,4 @@ with log_to(snakemake.log[0], "minor_cycle"):
         **snakemake.input,
         **snakemake.output,
         config=Settings.of(snakemake.params.config),
-        threads=snakemake.threads,
     )

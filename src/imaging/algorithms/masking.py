@@ -12,7 +12,7 @@ import numpy as np
 
 from imaging.algorithms.beams import area_pixels, gaussian, gaussian_patch
 from imaging.algorithms.convolving import convolve_patch
-from imaging.image import Beam
+from imaging.image import Beam, Image
 
 MAD_TO_SIGMA = 1.4826
 
@@ -112,6 +112,12 @@ def robust_noise(residual: np.ndarray, valid: np.ndarray, mask: np.ndarray, fast
 def sidelobe_level(psf: np.ndarray, beam: Beam, cell: tuple[float, float]) -> float:
     """Largest sidelobe of one psf plane (ny, nx; peak 1): max(|min psf|, max(psf - its Gaussian)). Dimensionless."""
     return max(abs(float(psf.min())), float((psf - gaussian(beam, cell, psf.shape)).max()))
+
+
+def largest_sidelobe(psf: Image) -> float:
+    """The sidelobe level of a psf: one number for all channels."""
+    planes = zip(psf.data[:, 0], psf.beams, strict=True)
+    return max(sidelobe_level(plane, beam, psf.grid.cell) for plane, beam in planes)
 
 
 def make_thresholds(noise: Noise, sidelobe: float, options: AutomaskOptions) -> Thresholds:

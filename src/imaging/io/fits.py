@@ -67,7 +67,7 @@ def _cards(image: Image, frequency: tuple[float, float, bool], several_beams: bo
             next_step="give phasecenter in one of these frames",
         )
     xtype, ytype, radesys, equinox = FRAMES[grid.frame]
-    stokes, step = _stokes_axis(grid.stokes)
+    stokes, step = stokes_axis(grid.stokes)
     ra, dec = _degrees(grid.centre[0] % (2 * math.pi)), _degrees(grid.centre[1])
     ny, nx = grid.shape
     axes = [
@@ -132,7 +132,8 @@ def _degrees(angle: float) -> float:
     return float(f"{math.degrees(angle):.15g}")
 
 
-def _stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:
+def stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:
+    """First value and increment of the axis; ImagingError where these planes are not evenly spaced on it."""
     codes = [STOKES.get(name) for name in stokes]
     steps = {b - a for a, b in zip(codes, codes[1:], strict=False)} if None not in codes else {}
     if None in codes or len(steps) > 1:

@@ -12,7 +12,6 @@ from imaging.image import Image
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
-from imaging.stages.plan import largest_sidelobe
 from imaging.state import CleanState, MinorResult
 
 
@@ -63,7 +62,7 @@ def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, 
     cell, beams = image.grid.cell, beam_image.beams
     data, memory, noise = masking.automask(
         image.data, valid, before, memory,
-        sidelobe=largest_sidelobe(beam_image),
+        sidelobe=masking.largest_sidelobe(beam_image),
         beam=common_beam(list(beams), config.compat), cell=cell, options=options, iterdone=iterdone,
         threshold_reached=reached, pb=np.broadcast_to(np.nan_to_num(pb_image.data), image.data.shape),
     )  # fmt: skip

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from imaging.algorithms.cycle_control import Limits, next_state, residual_statistics
-from imaging.algorithms.masking import Noise
+from imaging.algorithms.masking import Noise, largest_sidelobe
 from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
 from imaging.log import logger
-from imaging.stages.plan import largest_sidelobe
 from imaging.state import CleanState, MinorResult
 
 LIMITS = ("niter", "threshold", "nsigma", "cycleniter", "cyclefactor", "minpsffraction", "maxpsffraction", "nmajor")

@@ -15,7 +15,7 @@ from imaging.state import CleanState, MinorResult
 
 
 def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, model: str = "", *,
-                model_out: str, minor: str, config, threads: int = 1) -> None:  # fmt: skip
+                model_out: str, minor: str, config) -> None:  # fmt: skip
     """Make the image `model_out`, `model` (empty in the first cycle) and what was found, and the record `minor`."""
     image, beam_image = load_image(residual), load_image(psf)
     decision = CleanState.from_json(Path(state).read_text())

@@ -6,9 +6,8 @@ import hashlib
 
 import imaging
 from imaging.algorithms.major_cycle import Accuracy, Part
-from imaging.algorithms.masking import sidelobe_level
 from imaging.algorithms.spectral import output_channels
-from imaging.image import Grid, Image
+from imaging.image import Grid
 from imaging.io.visibility_store import ImagingWeights, VisibilityStore
 from imaging.settings import Settings
 from imaging.units import FREQUENCY, parse_quantity
@@ -69,9 +68,3 @@ def digest_of(meta: dict) -> str:
 
 def accuracy(gridding: Settings) -> Accuracy:
     return Accuracy(gridding.epsilon, gridding.wterm, gridding.precision, gridding.backend, gridding.memory)
-
-
-def largest_sidelobe(psf: Image) -> float:
-    """The sidelobe level of the psf: one number for all channels."""
-    levels = [sidelobe_level(psf.data[chan, 0], psf.beams[chan], psf.grid.cell) for chan in range(len(psf.beams))]
-    return max(levels)

@@ -26,6 +26,15 @@ def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 
     ny, nx = grid.shape
     data = normalise(sums, sums[:, 0, ny // 2, nx // 2])  # peak exactly 1
     beams = fit_beams(data[:, 0], grid.cell, config.clean.psfcutoff)
+    extent = min(n * c for n, c in zip(grid.shape[::-1], grid.cell, strict=True))
+    if not beams or max(beam.major for beam in beams) > extent:
+        raise ImagingError("The image is smaller than the main lobe of its psf.",
+                           got=f"an image of {format_angle(extent)}"
+                           + "".join(f", a beam of {format_angle(beam.major)}" for beam in beams[:1]),
+                           expected="an image of many beams, of about five pixels each",
+                           next_step="set image.cell:"
+                           f" {format_angle(1 / (5 * store.meta['max_uv_wavelengths']))}, or a larger image.imsize"
+                           )  # fmt: skip
     for freq, beam in zip(grid.freq, beams, strict=True):
         logger.info("%.6g MHz: beam %s x %s, PA %.2f deg", freq / 1e6, format_angle(beam.major),
                     format_angle(beam.minor), beam.pa * 57.29577951308232)  # fmt: skip

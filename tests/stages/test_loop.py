@@ -1,0 +1,191 @@
+"""The whole loop, stage after stage in this process: cubes of all polarisations, channels without data, limits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imaging.config import Config
+from imaging.errors import ImagingError
+from imaging.io.images import load_image
+from imaging.names import Names
+from imaging.settings import Settings
+from imaging.stages import (
+    automask,
+    decide,
+    ingest,
+    major_cycle,
+    minor_cycle,
+    pb,
+    pbcor,
+    psf,
+    report,
+    restore,
+    weights,
+)
+from imaging.state import CleanState, StopCode
+
+
+class Run:
+    """The products of a configuration; `states` are the decisions, one a cycle."""
+
+    def __init__(self, folder: Path, values: dict):
+        self.config = Config.parse({"name": "x", **values})
+        self.names = Names("x", str(folder), self.config.image_format)
+        self.states: list[CleanState] = []
+
+    def image(self, product: str, cycle: int | None = None):
+        return load_image(self.names.path(product, cycle))
+
+    def _settings(self, stage: str) -> Settings:
+        return Settings.of(self.config.settings(stage))
+
+    def prepare(self) -> None:
+        n = self.names
+        ingest.ingest(list(self.config.data.vis), vis=n.vis(), config=self._settings("ingest"))
+        weights.weights(n.vis(), weights=n.weights(), config=self._settings("weights"))
+        psf.psf(n.vis(), n.weights(), psf=n.psf(), sumwt=n.sumwt(), config=self._settings("psf"))
+        pb.pb(n.vis(), n.weights(), pb=n.pb(), config=self._settings("pb"))
+
+    def clean(self) -> None:
+        n, automatic = self.names, self.config.mask.usemask == "auto-multithresh"
+        while not self.states or not self.states[-1].stop:
+            k = len(self.states)
+            before = [n.path(p, k - 1) if k else "" for p in ("mask", "automask", "state", "minor", "model")]
+            model, masked = before[-1], k if automatic else 0
+            major_cycle.major_cycle(
+                n.vis(), n.weights(), model, residual=n.residual(k), config=self._settings("major_cycle")
+            )
+            if masked == k:
+                automask.automask(
+                    n.residual(k), n.psf(), n.pb(), *before[:4], mask=n.mask(k), automask=n.automask(k),
+                    config=self._settings("automask"),
+                )  # fmt: skip
+            decide.decide(
+                n.residual(k), n.mask(masked), n.psf(), n.pb(), n.automask(masked), *before[2:4], state=n.state(k),
+                config=self._settings("decide"),
+            )  # fmt: skip
+            self.states.append(CleanState.from_json(Path(n.state(k)).read_text()))
+            if not self.states[-1].stop:
+                minor_cycle.minor_cycle(
+                    n.residual(k), n.mask(masked), n.psf(), n.sumwt(), n.state(k), model, model_out=n.model(k),
+                    minor=n.minor(k), config=self._settings("minor_cycle"),
+                )  # fmt: skip
+        best = self.states[-1].best_cycle
+        restore.restore(
+            n.residual(best), n.mask(max(best - 1, 0) if automatic else 0), n.psf(), n.pb(), n.state(k),
+            model=n.model(best - 1) if best else "",
+            image=n.image(), residual_out=n.residual(), model_out=n.model(), mask_out=n.mask(),
+            config=self._settings("restore"), provenance=self.config.provenance(),
+        )  # fmt: skip
+        pbcor.pbcor(n.image(), n.pb(), image_pbcor=n.image_pbcor(), config=self._settings("pbcor"))
+        report.report(
+            [n.state(i) for i in range(k + 1)], [n.minor(i) for i in range(k)], n.vis(), n.weights(), n.image(),
+            report=n.report(), config=self._settings("report"),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gap_ms(make_ms, tmp_path_factory):
+    """Four channels, the third flagged throughout, frequencies downwards."""
+
+    def edit(columns):
+        columns["flag"][:, 2] = True
+
+    freq = 1.412e9 - 4e6 * np.arange(4)
+    return make_ms(tmp_path_factory.mktemp("gap") / "gap.ms", edit, freq=freq, rms=0.01)
+
+
+@pytest.fixture
+def run(gap_ms, tmp_path):
+    """run(section={…}) images all four Stokes parameters of all channels."""
+
+    def run(**sections) -> Run:
+        values = {
+            "data": {"vis": str(gap_ms)},
+            "image": {"imsize": 64, "cell": "12arcsec", "stokes": "IQUV", "specmode": "cube"},
+            "primary_beam": {"pbmodel": "gaussian", "dishdiameter": "80m"},
+            "clean": {"niter": 1000, "nsigma": 3},
+            "restore": {"pbcor": True},
+        }
+        for name, changes in sections.items():
+            values[name] = values[name] | changes if isinstance(values.get(name), dict) else changes
+        made = Run(tmp_path / "results", values)
+        made.prepare()
+        made.clean()
+        return made
+
+    return run
+
+
+EMPTY = 1  # the flagged channel, frequencies upwards
+
+
+def test_a_channel_without_data_in_a_cube_of_all_polarisations(run):
+    made = run()
+    assert made.states[-1].stop == StopCode.NSIGMA
+    image, residual, point = made.image("image"), made.image("residual"), made.image("psf")
+    assert image.data.shape == (4, 4, 64, 64)
+    assert not point.data[EMPTY].any()
+    assert len(image.beams) == 4
+    for product in ("image", "image.pbcor", "residual", "model"):
+        pixels = made.image(product).data
+        assert np.isfinite(pixels).all()
+        assert not pixels[EMPTY].any()
+    dirty = made.image("residual", 0)
+    used = [chan for chan in range(4) if chan != EMPTY]
+    limit = made.image("pb").valid
+    for pol in (1, 2, 3):  # faint beside the noise of Stokes I, and cleaned all the same
+        left, found = (np.abs(x.data[used, pol] * limit[used, 0]).max() for x in (residual, dirty))
+        assert left < 0.2 * found
+
+
+def test_pixels_that_are_masked(run):
+    made = run()
+    valid = made.image("pb").valid
+    assert 0.5 < valid.mean() < 0.95
+    for product in ("image", "image.pbcor", "residual"):
+        assert (made.image(product).valid == valid).all()
+    assert not made.image("model").data[~np.broadcast_to(valid, (4, 4, 64, 64))].any()
+    inside, beam = valid[0, 0], made.image("pb").data[0, 0]
+    for pol in range(4):
+        image, corrected = (made.image(p).data[0, pol][inside] for p in ("image", "image.pbcor"))
+        np.testing.assert_allclose(corrected * beam[inside], image, rtol=1e-5, atol=1e-7)
+
+
+def test_a_negative_pblimit_leaves_the_image_whole(run):
+    made = run(primary_beam={"pblimit": -0.2}, mask={"usemask": "pb", "pbmask": 0.5}, clean={"niter": 50})
+    assert made.image("image").valid is None
+    assert made.image("residual").valid is None
+    assert 0.5 < made.image("image.pbcor").valid.mean() < 0.95
+    beam = np.broadcast_to(made.image("pb").data, (4, 4, 64, 64))
+    assert ((made.image("mask").data > 0) == (beam > 0.5)).all()
+    assert not made.image("model").data[beam <= 0.5].any()
+
+
+@pytest.mark.parametrize("image_format", ["fits", "casa"])
+def test_casa_s_ways_through_all_stages(run, image_format):
+    made = run(
+        compat="casa", image_format=image_format, mask={"usemask": "auto-multithresh", "noisethreshold": 3},
+        clean={"deconvolver": "multiscale", "scales": [0, 4], "niter": 60}, restore={"restoringbeam": "common"},
+    )  # fmt: skip
+    image = made.image("image")
+    assert made.states[-1].iterdone > 0
+    assert image.unit == "Jy/beam"
+    assert len(set(image.beams)) == 1
+    assert np.isfinite(image.data).all()
+    assert made.image("model").data.any()
+
+
+def test_without_iterations_the_residual_is_the_dirty_image(run):
+    made = run(clean={"niter": 0}, mask={"usemask": "auto-multithresh"})
+    assert [state.stop for state in made.states] == [StopCode.NITER]
+    inside = np.broadcast_to(made.image("pb").valid, (4, 4, 64, 64))
+    np.testing.assert_array_equal(made.image("residual").data[inside], made.image("residual", 0).data[inside])
+    assert not made.image("model").data.any()
+
+
+def test_an_image_smaller_than_its_beam_is_refused(run):
+    with pytest.raises(ImagingError, match="smaller than the main lobe") as caught:
+        run(image={"cell": "0.05arcsec"})
+    assert "image.cell" in caught.value.next_step

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from imaging import config_files
-from imaging.config import READS, Config, good_size, load_values
+from imaging.config import READS, Config, good_size
+from imaging.config_base import load_values
 from imaging.errors import ImagingError
 
 ROOT = Path(__file__).parents[1]

@@ -6,58 +6,27 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from imaging import units
+from imaging.config_base import Angle, Duration, Flux, Fraction, Length, Memory, Section, as_list, explain, load_values
 from imaging.errors import ImagingError
 
 
-def _quantity(kind: dict[str, float], default: str, json_examples: str):
-    return Annotated[
-        float,
-        BeforeValidator(lambda value: units.parse_quantity(value, kind, default)),
-        Field(json_schema_extra={"type": ["number", "string"], "examples": [json_examples]}),
-    ]
-
-
-Angle = _quantity(units.ANGLE, "arcsec", "1.5arcsec")
-Flux = _quantity(units.FLUX, "Jy", "0.5mJy")
-Length = _quantity(units.LENGTH, "m", "25m")
-Duration = _quantity(units.TIME, "s", "10s")
-Memory = _quantity(units.MEMORY, "B", "2GiB")
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else [] if value in ("", None) else [value]
-
-
 def _as_boxes(value: Any) -> Any:
-    values = _as_list(value)
+    values = as_list(value)
     return [values] if len(values) == 4 and all(isinstance(v, int) for v in values) else values
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        validate_default=True,
-        coerce_numbers_to_str=True,
-        allow_inf_nan=False,
-    )
 
 
 class Data(Section):
     """Which visibilities: CASA's selection syntax."""
 
-    vis: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    vis: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     """MeasurementSet, or a list of them."""
     datacolumn: Literal["auto", "data", "corrected", "model"] = "auto"
     """Column to image; auto is CORRECTED_DATA where present, else DATA."""
@@ -90,9 +59,9 @@ class Data(Section):
 class ImageSection(Section):
     """Which image of the sky."""
 
-    imsize: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = (100,)
+    imsize: Annotated[tuple[int, ...], BeforeValidator(as_list)] = (100,)
     """Pixels: 1500, or [nx, ny]."""
-    cell: Annotated[tuple[Angle, ...], BeforeValidator(_as_list)] = ("1arcsec",)
+    cell: Annotated[tuple[Angle, ...], BeforeValidator(as_list)] = ("1arcsec",)
     """Pixel size: 60arcsec, or [x, y]."""
     phasecenter: str | int = ""
     """Image centre: 'J2000 13h31m08.3 +30d30m33', a field id, or '' for the first selected field."""
@@ -175,7 +144,7 @@ class Weighting(Section):
     """Noise a visibility, for briggsabs."""
     npixels: int = Field(0, ge=0)
     """Size of the uv box in pixels: superuniform (0 is 3), or the field of view of the density grid."""
-    uvtaper: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    uvtaper: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     """Gaussian taper: image-plane FWHM [bmaj, bmin, bpa] or uv HWHM such as 10klambda."""
 
     @field_validator("uvtaper")
@@ -289,7 +258,7 @@ class Mask(Section):
 class Restore(Section):
     """What becomes of the model and the residual."""
 
-    restoringbeam: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    restoringbeam: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     """'' for each channel's own beam, 'common', or [bmaj, bmin, bpa]."""
     pbcor: bool = False
     """Also make the primary-beam-corrected image."""
@@ -339,7 +308,7 @@ class Config(Section):
         try:
             config = cls.model_validate(values)
         except ValidationError as error:
-            raise _explain(error, cls) from None
+            raise explain(error, cls) from None
         config._check_together()
         return config
 
@@ -464,69 +433,3 @@ def good_size(n: int) -> int:
     while _largest_prime(n) > 7:
         n += 2
     return n
-
-
-def load_values(path: str | Path, overrides: tuple[str, ...] = ()) -> dict:
-    """A YAML configuration as a nested dictionary, with overrides such as `clean.niter=5000` applied."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text()) or {}
-    except FileNotFoundError:
-        raise ImagingError(f"There is no configuration file {path}.", got="no such file", expected="a YAML file",
-                           next_step="check the path, or write one with: imaging init my.ms") from None  # fmt: skip
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise ImagingError(f"{path} cannot be read as YAML.", got=" ".join(str(error).split()),
-                           expected="sections with 'key: value' lines",
-                           next_step="compare it with config/config.yaml") from None  # fmt: skip
-    if not isinstance(values, dict):
-        raise ImagingError(f"{path} holds no sections.", got=type(values).__name__,
-                           expected="a mapping such as 'name: m31'",
-                           next_step="compare it with config/config.yaml")  # fmt: skip
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ImagingError("An override is malformed.", got=text, expected="section.key=value",
-                               next_step="write for example --set clean.niter=5000")  # fmt: skip
-        *sections, last = key.strip().split(".")
-        target = values
-        for section in sections:
-            if target.get(section) is None:
-                target[section] = {}
-            target = target[section]
-            if not isinstance(target, dict):
-                raise ImagingError(f"{section} is no section.", got=text, expected="section.key=value",
-                                   next_step="see config/README.md")  # fmt: skip
-        try:
-            target[last] = yaml.safe_load(value)
-        except yaml.YAMLError:  # selections such as >100m, !VA05 and *TARGET* mean something else in YAML
-            target[last] = value
-    return values
-
-
-def _explain(error: ValidationError, cls: type[Section]) -> ImagingError:
-    problem = error.errors()[0]
-    path = [str(p) for p in problem["loc"] if not isinstance(p, int)]
-    section, known = cls, list(cls.model_fields)
-    for part in path[:-1]:
-        annotation = section.model_fields[part].annotation if part in section.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            section, known = annotation, list(annotation.model_fields)
-    key = ".".join(path)
-    got = problem["input"]
-    more = len(error.errors()) - 1
-    tail = f" ({more} more problem{'s' * (more > 1)} after this one)" if more else ""
-    if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(path[-1], known, 1)
-        elsewhere = [f"{s}.{path[-1]}" for s, f in Config.model_fields.items()
-                     if isinstance(f.annotation, type) and issubclass(f.annotation, Section)
-                     and path[-1] in f.annotation.model_fields]  # fmt: skip
-        hint = f"did you mean {close[0]}?" if close else f"it belongs at {elsewhere[0]}" if elsewhere else "remove it"
-        return ImagingError(f"Unknown configuration key {key}.", got=f"{path[-1]}: {got!r}",
-                            expected=", ".join(known), next_step=hint + tail)  # fmt: skip
-    field = section.model_fields.get(path[-1]) if path else None
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    expected, _, step = message.partition("; ")
-    help_text = f"{key}: {field.description}" if field is not None and field.description else "see config/README.md"
-    return ImagingError(f"Configuration value {key or 'of the file'} is not usable.", got=repr(got),
-                        expected=expected, next_step=(step or help_text) + tail)  # fmt: skip

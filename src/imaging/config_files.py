@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from imaging.config import READS, Config, Section
+from imaging.config import READS, Config
+from imaging.config_base import Section
 
 HEADER = """# Defaults, generated from src/imaging/config.py by `imaging config --write`.
 # Copy what you want to change into a file of your own: snakemake --cores 2 --configfile my.yaml

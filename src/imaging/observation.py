@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from imaging import units
-from imaging.config import Angle, Duration, Flux, Length, Section, _explain, _quantity, load_values
+from imaging.config_base import Angle, Duration, Flux, Length, Section, explain, load_values, quantity
 
-Frequency = _quantity(units.FREQUENCY, "Hz", "1.4GHz")
+Frequency = quantity(units.FREQUENCY, "Hz", "1.4GHz")
 Fluxes = tuple[Flux, Flux, Flux, Flux]
 
 
@@ -109,7 +109,7 @@ class Observation(Section):
         try:
             return cls.model_validate(load_values(path, overrides))
         except ValidationError as error:
-            raise _explain(error, cls) from None
+            raise explain(error, cls) from None
 
     def values(self) -> dict:
         """Everything as plain SI values."""

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from imaging.config import good_size
-from imaging.units import ANGLE
+from imaging.units import ANGLE, SPEED_OF_LIGHT
 
-SPEED_OF_LIGHT = 299792458.0
 LARGEST = 4096
 STARTER = """# Written by `imaging init`. All parameters: config/config.yaml and docs/config.md.
 name: {name}

@@ -69,3 +69,11 @@ class Image:
         if pblimit < 0 or self.valid is None:
             return np.ones(shape, dtype=bool)
         return np.broadcast_to(self.valid, shape).copy()
+
+
+def radec_to_lmn(ra, dec, centre) -> tuple:
+    """Direction cosines (l east, m north, n towards the centre) of ra, dec about `centre`, all rad (SIN projection)."""
+    ra0, dec0 = centre
+    cd, sd, cd0, sd0 = np.cos(dec), np.sin(dec), np.cos(dec0), np.sin(dec0)
+    c = np.cos(np.asarray(ra) - ra0)
+    return cd * np.sin(np.asarray(ra) - ra0), sd * cd0 - cd * sd0 * c, sd * sd0 + cd * cd0 * c

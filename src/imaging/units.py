@@ -24,7 +24,6 @@ FLUX = {
 FREQUENCY = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9, "THz": 1e12}
 LENGTH = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "km": 1e3}
 TIME = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-VELOCITY = {"m/s": 1.0, "km/s": 1e3}
 MEMORY = {
     "B": 1.0,
     "KiB": 2.0**10,
@@ -36,6 +35,8 @@ MEMORY = {
     "GB": 1e9,
     "TB": 1e12,
 }
+SPEED_OF_LIGHT = 299792458.0
+"""m/s."""
 TAPER = {**ANGLE, "lambda": 1.0, "klambda": 1e3, "Mlambda": 1e6}
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?$")

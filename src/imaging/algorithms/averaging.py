@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from imaging.errors import ImagingError
+from imaging.units import SPEED_OF_LIGHT
 
-SPEED_OF_LIGHT = 299792458.0
 EARTH_ROTATION = 7.2921150e-5
 """rad/s."""
 

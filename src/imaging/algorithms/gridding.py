@@ -22,8 +22,8 @@ from imaging.errors import ImagingError
 from imaging.kernels import gridding as kernels
 from imaging.kernels import gridding_planes
 from imaging.kernels import gridding_reference as reference
+from imaging.units import SPEED_OF_LIGHT
 
-C = 299792458.0
 EPSILON = {"single": 5e-7, "double": 1e-13}
 MEMORY = 2 << 30
 
@@ -55,7 +55,8 @@ class Gridder:
         self.real, self.complex = (np.float32, np.complex64) if precision == "single" else (np.float64, np.complex128)
         self.threads, self.memory = int(threads), int(memory)
         self._storage = np.empty(0, self.complex)
-        self.uvw, self.freq_c = _fixed(uvw, np.float64), _fixed(np.asarray(freq, np.float64) / C, np.float64)
+        self.uvw = _fixed(uvw, np.float64)
+        self.freq_c = _fixed(np.asarray(freq, np.float64) / SPEED_OF_LIGHT, np.float64)
         mask = _fixed(np.empty((0, 0)) if mask is None else mask, np.bool_)
         self._set_geometry(mask, wterm, float(epsilon), precision)
         self._sort(mask)

@@ -9,8 +9,7 @@ import numpy as np
 
 from imaging.image import Grid
 from imaging.kernels import gridding_reference
-
-SPEED_OF_LIGHT = 299792458.0
+from imaging.units import SPEED_OF_LIGHT
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from imaging.errors import ImagingError
-
-SPEED_OF_LIGHT = 299792458.0
+from imaging.units import SPEED_OF_LIGHT
 
 
 def basis(ra: float, dec: float, twist: float = 0.0) -> np.ndarray:

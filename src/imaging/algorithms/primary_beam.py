@@ -24,9 +24,9 @@ import numpy as np
 
 from imaging.algorithms.beam_tables import load_table
 from imaging.errors import ImagingError
-from imaging.image import Grid, Image
+from imaging.image import Grid, Image, radec_to_lmn
+from imaging.units import SPEED_OF_LIGHT
 
-SPEED_OF_LIGHT = 299792458.0
 HALF_POWER = 1.0289939  # full width of (2 J1(x)/x)^2 at one half, in lambda / D
 _COS3 = 2 * math.acos(0.5 ** (1 / 6)) / HALF_POWER
 KINDS = ("airy", "cos3", "cosine", "gaussian", "polynomial", "none")
@@ -225,21 +225,12 @@ def _pointing_offset(grid: Grid, pointing: tuple[float, float] | None) -> np.nda
     l, m = grid.lm()
     if pointing is None or tuple(pointing) == tuple(grid.centre):
         return np.hypot(l, m[:, None])
-    l0, m0, n0 = _direction_cosines(pointing, grid.centre)
+    l0, m0, n0 = radec_to_lmn(*pointing, grid.centre)
     squared = l**2 + m[:, None] ** 2
     n = np.sqrt(np.maximum(1 - squared, 0))
     chord = np.sqrt((l - l0) ** 2 + (m[:, None] - m0) ** 2 + (n - n0) ** 2)  # 2 sin(theta / 2)
     sine = chord * np.sqrt(np.maximum(1 - chord**2 / 4, 0))
     return np.where((squared < 1) & (chord < math.sqrt(2)), sine, 1.0)
-
-
-def _direction_cosines(direction: tuple[float, float], centre: tuple[float, float]) -> tuple[float, float, float]:
-    (ra, dec), (ra0, dec0) = direction, centre
-    return (
-        math.cos(dec) * math.sin(ra - ra0),
-        math.sin(dec) * math.cos(dec0) - math.cos(dec) * math.sin(dec0) * math.cos(ra - ra0),
-        math.sin(dec) * math.sin(dec0) + math.cos(dec) * math.cos(dec0) * math.cos(ra - ra0),
-    )
 
 
 def primary_beam_from_image(
@@ -264,7 +255,7 @@ def primary_beam_from_image(
         )
     own = np.array(image.grid.freq)
     l, m = grid.lm()
-    l0, m0, _ = _direction_cosines(pointing or grid.centre, grid.centre)
+    l0, m0, _ = radec_to_lmn(*(pointing or grid.centre), grid.centre)
     (ny, nx), cell = image.grid.shape, image.grid.cell
     out = np.zeros((len(grid.freq), npol, *grid.shape))
     for chan, (freq, weight) in enumerate(_samples(grid, samples)):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-C = 299792458.0
+from imaging.image import radec_to_lmn
+from imaging.units import SPEED_OF_LIGHT
+
 SIDEREAL_RATE = 1.00273781191135448  # turns of the Earth a UT1 day
 DAY = 86400.0
 
@@ -127,14 +129,6 @@ def baseline_tracks(positions, time, phase_centre) -> tuple[np.ndarray, np.ndarr
     return np.tile(p, len(time)), np.tile(q, len(time)), np.repeat(time, len(p)), uvw.reshape(-1, 3)
 
 
-def radec_to_lmn(ra, dec, centre) -> tuple:
-    """Direction cosines (l east, m north, n towards the centre) of ra, dec about `centre`, all rad (SIN projection)."""
-    ra0, dec0 = centre
-    cd, sd, cd0, sd0 = np.cos(dec), np.sin(dec), math.cos(dec0), math.sin(dec0)
-    c = np.cos(np.asarray(ra) - ra0)
-    return cd * np.sin(np.asarray(ra) - ra0), sd * cd0 - cd * sd0 * c, sd * sd0 + cd * cd0 * c
-
-
 def lm_to_radec(l, m, centre) -> tuple:
     """Inverse of radec_to_lmn on the visible hemisphere."""
     ra0, dec0 = centre
@@ -162,7 +156,7 @@ def predict_components(
     to_corr = np.array([STOKES_TO_CORR[c] for c in corr_type], complex)
     vis = np.zeros((len(uvw), len(freq), len(corr_type)), complex)
     for chan, nu in enumerate(freq):
-        u, v, w = uvw.T * (nu / C)
+        u, v, w = uvw.T * (nu / SPEED_OF_LIGHT)
         for s in components:
             l, m, _ = radec_to_lmn(s.ra, s.dec, phase_centre)
             place, shape, factor = np.array([l, m]), s.covariance(), (nu / s.reffreq) ** s.spectral_index

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SPEED_OF_LIGHT = 299792458.0
-SCHEMES = ("natural", "uniform", "superuniform", "radial", "briggs", "briggsabs")
+from imaging.units import SPEED_OF_LIGHT
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from imaging import units
 from imaging.errors import ImagingError
-from imaging.image import Grid
+from imaging.image import Grid, radec_to_lmn
 
 SHAPES = "box|centerbox|rotbox|poly|circle|annulus|ellipse|symbol"
 LINE = re.compile(rf"\s*([+-]?)\s*({SHAPES})\s*(\[.*)", re.IGNORECASE | re.DOTALL)
@@ -111,13 +111,11 @@ class _Place:
         same = ("", "J2000", "ICRS", "FK5")
         if self.frame not in same or (self.frame and self.grid.frame not in same):
             ra, dec = _transform(ra, dec, self.frame, self.grid.frame)
-        ra0, dec0 = self.grid.centre
-        across = math.cos(dec) * math.sin(ra - ra0)
-        up = math.sin(dec) * math.cos(dec0) - math.cos(dec) * math.sin(dec0) * math.cos(ra - ra0)
-        if math.sin(dec) * math.sin(dec0) + math.cos(dec) * math.cos(dec0) * math.cos(ra - ra0) <= 0:
+        l, m, n = (float(cosine) for cosine in radec_to_lmn(ra, dec, self.grid.centre))
+        if n <= 0:
             raise ValueError("more than 90 degrees from the image centre")
         ny, nx = self.grid.shape
-        return nx // 2 - across / self.grid.cell[0], ny // 2 + up / self.grid.cell[1]
+        return nx // 2 - l / self.grid.cell[0], ny // 2 + m / self.grid.cell[1]
 
 
 def _transform(ra: float, dec: float, frame: str, to: str) -> tuple[float, float]:

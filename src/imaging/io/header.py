@@ -9,6 +9,7 @@ import numpy as np
 
 from imaging.errors import ImagingError
 from imaging.image import Beam, Grid, Image
+from imaging.units import SPEED_OF_LIGHT
 
 STOKES = {
     "I": 1,
@@ -57,7 +58,6 @@ OWN = re.compile(
     r"|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)\d+|(PC|CD|PV)0*\d+_0*\d+|LONPOLE|LATPOLE|RADESYS|RADECSYS"
     r"|EQUINOX|EPOCH|SPECSYS|RESTFRQ|RESTFREQ|VELREF|HISTORY|COMMENT|EXTNAME|XTENSION|PCOUNT|GCOUNT|Z[A-Z]+\d*|)"
 )
-_C = 299792458.0
 
 
 def frequency_axis(grid: Grid) -> tuple[float, float, bool]:
@@ -177,7 +177,7 @@ def _frequencies(header: dict, i: int | None, nchan: int, tables: dict) -> tuple
     values = np.array(_linear(header, i, nchan, rest))
     step = abs(float(header.get(f"CDELT{i}", header.get(f"CD{i}_{i}", 1.0))))
     if ctype.startswith(("VRAD", "VELO", "VOPT", "FELO")):
-        speed = values / _C * {"km/s": 1e3}.get(str(header.get(f"CUNIT{i}", "m/s")).strip(), 1.0)
+        speed = values / SPEED_OF_LIGHT * {"km/s": 1e3}.get(str(header.get(f"CUNIT{i}", "m/s")).strip(), 1.0)
         values = rest * (1 - speed) if ctype.startswith(("VRAD", "VELO")) else rest / (1 + speed)
         step = abs(float(np.diff(values).mean())) if nchan > 1 else 0.0
     else:

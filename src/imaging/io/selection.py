@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from imaging.errors import ImagingError
+from imaging.units import SPEED_OF_LIGHT
 
-SPEED_OF_LIGHT = 299792458.0
 EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 """Modified Julian day 0: the columns TIME count seconds from here."""
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 from pathlib import Path
+
+from imaging.errors import ImagingError
 
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "pb": 4, "major_cycle": 10, "automask": 12, "decide": 6,
           "minor_cycle": 14, "restore": 12, "pbcor": 5, "report": 4}  # fmt: skip
@@ -22,9 +26,7 @@ def estimate(config, stage: str) -> Estimate:
     from imaging.units import parse_stokes
 
     nx, ny = config.image.imsize
-    planes = len(parse_stokes(config.image.stokes)) * (
-        max(config.image.nchan, 1) if config.image.specmode == "cube" else 1
-    )
+    planes = len(parse_stokes(config.image.stokes)) * (_channels(config) if config.image.specmode == "cube" else 1)
     image_mb = nx * ny * planes * 4 / 2**20
     memory = 500 + PLANES[stage] * image_mb
     if stage in GRIDDING:
@@ -32,6 +34,28 @@ def estimate(config, stage: str) -> Estimate:
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
     minutes = 10 + (20 * data_gb if stage in (*GRIDDING, "ingest", "weights") else 0) + image_mb / 16
     return Estimate(round(memory), round(minutes))
+
+
+def _channels(config) -> int:
+    """Channels of a cube: as set, or all of those selected."""
+    if config.image.nchan > 0:
+        return config.image.nchan
+    selected = max((_selected(path, config.data.spw) for path in config.data.vis), default=1)
+    width = config.image.width if isinstance(config.image.width, int) else 1
+    return max(1, math.ceil(selected / config.data.chanaverage / max(abs(width), 1)))
+
+
+@functools.cache
+def _selected(ms: str, spw: str) -> int:
+    from imaging.io.ms import read_metadata
+    from imaging.io.selection import parse_spw
+
+    try:
+        windows = read_metadata(ms).windows
+        masks = parse_spw(spw, windows).values() if spw.strip() else ()
+    except ImagingError:  # ingest will say so
+        return 1
+    return sum(int(mask.sum()) for mask in masks) if masks else sum(len(window.freq) for window in windows)
 
 
 def _size(ms: Path) -> int:

@@ -274,7 +274,7 @@ def test_another_phase_centre_is_another_observation(run, tiny_ms, tiny_sky):
     np.testing.assert_allclose(store.phase_centre, (target.ra, target.dec), atol=1e-12)
 
 
-def test_fields_of_other_centres_are_brought_to_the_first(run, make_ms, tiny_sky, tmp_path):
+def test_fields_of_other_centres_are_brought_to_the_first(run, make_ms, tiny_sky, tmp_path, caplog):
     first, second = (tiny_sky[0].ra, tiny_sky[0].dec), (tiny_sky[2].ra, tiny_sky[2].dec)
     plain = make_ms(tmp_path / "plain.ms")
 
@@ -293,6 +293,10 @@ def test_fields_of_other_centres_are_brought_to_the_first(run, make_ms, tiny_sky
     order = [np.lexsort((a["antenna2"], a["antenna1"], a["time"])) for a in (one, two)]
     np.testing.assert_allclose(two["uvw"][order[1]], one["uvw"][order[0]], atol=1e-6)
     np.testing.assert_allclose(two["vis"][0][order[1]], one["vis"][0][order[0]], atol=1e-5)
+    assert "several pointings" in caplog.text
+    caplog.clear()
+    run(mixed, {"field": "1"}, name="one")
+    assert "several pointings" not in caplog.text
     by_field = run(mixed, name="z", phasecenter=1)
     np.testing.assert_allclose(by_field.phase_centre, second, atol=1e-9)
 

@@ -11,6 +11,7 @@ import numpy as np
 from imaging import units
 from imaging.algorithms import averaging, phase_rotation, polarisation
 from imaging.errors import ImagingError
+from imaging.image import radec_to_lmn
 from imaging.io.atomic import atomic_path
 from imaging.io.ms import Metadata, data_column
 from imaging.io.ms_reader import Chunk, Reader, open_readers
@@ -18,6 +19,9 @@ from imaging.io.selection import EPOCH
 from imaging.io.visibility_store import PartWriter, write_meta
 from imaging.log import logger
 from imaging.settings import Settings
+
+SAME_POINTING = 1e-5
+"""rad."""
 
 
 def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
@@ -31,6 +35,7 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
     centre, frame = _image_centre(readers[0], config.image.phasecenter)
     # The dishes point at the field, wherever the image's centre is.
     pointing, _ = _field_centre(readers[0].meta, readers[0].survey.first_field, frame)
+    _warn_of_other_pointings(readers, pointing, frame)
     with atomic_path(vis) as folder:
         folder.mkdir()
         parts, sources = [], []
@@ -134,6 +139,18 @@ def _field_centre(meta: Metadata, field: int, frame: str) -> tuple[tuple[float, 
                            expected=f"0 to {len(meta.fields) - 1}", next_step="repair the MeasurementSet")  # fmt: skip
     (ra, dec), twist = phase_rotation.to_frame(tuple(meta.directions[field].tolist()), meta.frames[field], frame)
     return (ra % (2 * np.pi), dec), twist if meta.uvw_frame not in phase_rotation.EQUATORIAL else 0.0
+
+
+def _warn_of_other_pointings(readers: list[Reader], pointing: tuple[float, float], frame: str) -> None:
+    """One primary beam cannot be right for dishes that point at several places."""
+    chosen = {
+        reader.meta.fields[field]: _field_centre(reader.meta, field, frame)[0]
+        for reader in readers for field in sorted(reader.survey.fields)
+    }  # fmt: skip
+    far = [name for name, centre in chosen.items() if np.hypot(*radec_to_lmn(*centre, pointing)[:2]) > SAME_POINTING]
+    if far:
+        logger.warning("fields of several pointings in one image (%s): the primary beam is that of the first alone; "
+                       "choose with data.field", ", ".join(far))  # fmt: skip
 
 
 def _image_centre(reader: Reader, phasecenter: str | int) -> tuple[tuple[float, float], str]:

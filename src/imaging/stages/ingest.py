@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 
 from imaging import units
 from imaging.algorithms import averaging, phase_rotation, polarisation
-from imaging.errors import ImagingError
-from imaging.image import radec_to_lmn
 from imaging.io.atomic import atomic_path
-from imaging.io.ms import Metadata, data_column
+from imaging.io.ms import data_column
 from imaging.io.ms_reader import Chunk, Reader, open_readers
-from imaging.io.selection import EPOCH
 from imaging.io.visibility_store import PartWriter, write_meta
 from imaging.log import logger
 from imaging.settings import Settings
-
-SAME_POINTING = 1e-5
-"""rad."""
+from imaging.stages.pointings import describe_source, field_centre, image_centre, summarise, warn_of_other_pointings
 
 
 def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
@@ -32,10 +26,10 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
     """
     stokes = units.parse_stokes(config.image.stokes)
     readers = open_readers([ms] if isinstance(ms, str) else ms, config.data)
-    centre, frame = _image_centre(readers[0], config.image.phasecenter)
+    centre, frame = image_centre(readers[0], config.image.phasecenter)
     # The dishes point at the field, wherever the image's centre is.
-    pointing, _ = _field_centre(readers[0].meta, readers[0].survey.first_field, frame)
-    _warn_of_other_pointings(readers, pointing, frame)
+    pointing, _ = field_centre(readers[0].meta, readers[0].survey.first_field, frame)
+    warn_of_other_pointings(readers, pointing, frame)
     with atomic_path(vis) as folder:
         folder.mkdir()
         parts, sources = [], []
@@ -49,7 +43,7 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
             for chunk in reader.chunks(column, {ddid: step.used for ddid, step in steps.items()}):
                 steps[chunk.ddid].take(chunk)
             parts += [step.finish(source) for step in steps.values()]
-            sources.append(_source(reader, column))
+            sources.append(describe_source(reader, column))
             reader.close()
         counts = sum((Counter(part["counts"]) for part in parts), Counter())
         signal = any(part["signal"] for part in parts)
@@ -57,7 +51,7 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
         kept = [part for part in parts if part["rows"]]
         write_meta(
             folder,
-            {**_summary(readers, kept), "parts": kept, "sources": sources, "stokes": stokes, "phase_centre": centre}
+            {**summarise(readers, kept), "parts": kept, "sources": sources, "stokes": stokes, "phase_centre": centre}
             | {"frame": frame, "pointing": pointing},
         )
 
@@ -71,7 +65,7 @@ class _Part:
         self.matrix, self.used, self.weighing = polarisation.stokes_matrix(self.meta.correlations(ddid), stokes)
         self.freq = window.freq[channels]
         self.centre = centre
-        self.centres = {field: _field_centre(self.meta, field, frame) for field in reader.survey.fields}
+        self.centres = {field: field_centre(self.meta, field, frame) for field in reader.survey.fields}
         # The image's size is known here only where averaging asks for it: otherwise it would rerun this stage.
         offset = averaging.chord(config.image.cell, config.image.imsize) if config.image.cell else 0.0
         self.plan = averaging.plan(
@@ -130,64 +124,3 @@ def _log(spw: int, counts: dict, averager: averaging.TimeAverager | None) -> Non
             averager.shortened, averager.duration, averager.bound, averager.reach,
             float(averager.longest(np.array([averager.reach]))[0]),
         )  # fmt: skip
-
-
-def _field_centre(meta: Metadata, field: int, frame: str) -> tuple[tuple[float, float], float]:
-    """A field's phase centre in the image's frame, and the turn of its uvw's north there."""
-    if not 0 <= field < len(meta.fields):
-        raise ImagingError(f"FIELD of {meta.path} does not describe the data.", got=f"FIELD_ID {field}",
-                           expected=f"0 to {len(meta.fields) - 1}", next_step="repair the MeasurementSet")  # fmt: skip
-    (ra, dec), twist = phase_rotation.to_frame(tuple(meta.directions[field].tolist()), meta.frames[field], frame)
-    return (ra % (2 * np.pi), dec), twist if meta.uvw_frame not in phase_rotation.EQUATORIAL else 0.0
-
-
-def _warn_of_other_pointings(readers: list[Reader], pointing: tuple[float, float], frame: str) -> None:
-    """One primary beam cannot be right for dishes that point at several places."""
-    chosen = {
-        reader.meta.fields[field]: _field_centre(reader.meta, field, frame)[0]
-        for reader in readers for field in sorted(reader.survey.fields)
-    }  # fmt: skip
-    far = [name for name, centre in chosen.items() if np.hypot(*radec_to_lmn(*centre, pointing)[:2]) > SAME_POINTING]
-    if far:
-        logger.warning("fields of several pointings in one image (%s): the primary beam is that of the first alone; "
-                       "choose with data.field", ", ".join(far))  # fmt: skip
-
-
-def _image_centre(reader: Reader, phasecenter: str | int) -> tuple[tuple[float, float], str]:
-    """The image's (ra, dec) rad and frame: as given, that of a field, or that of the first selected row."""
-    meta = reader.meta
-    field = phasecenter if isinstance(phasecenter, int) else reader.survey.first_field
-    if isinstance(phasecenter, int) and phasecenter >= len(meta.fields):
-        raise ImagingError(f"image.phasecenter {phasecenter} is no field of {meta.path}.", got=phasecenter,
-                           expected=", ".join(f"{i} ({name})" for i, name in enumerate(meta.fields)),
-                           next_step="choose one of these, a direction, or '' for the first selected")  # fmt: skip
-    frame = phase_rotation.EQUATORIAL.get(meta.frames[field], "FK5")
-    if isinstance(phasecenter, str) and phasecenter:
-        return units.parse_direction(phasecenter), frame
-    return _field_centre(meta, field, frame)[0], frame
-
-
-def _source(reader: Reader, column: str) -> dict:
-    meta = reader.meta
-    return {"name": Path(meta.path).resolve().name, "rows": meta.rows, "column": column,
-            "telescope": meta.telescope, "fields": [meta.fields[f] for f in sorted(reader.survey.fields)]}  # fmt: skip
-
-
-def _summary(readers: list[Reader], parts: list[dict]) -> dict:
-    """What later stages and headers want to know of all the parts together."""
-    meta, begin = readers[0].meta, min(r.survey.begin for r in readers)
-    dishes = {round(float(r.meta.diameters[a]), 2) for r in readers for a in r.survey.antennas}
-    telescopes = sorted({r.meta.telescope for r in readers})
-    if len(telescopes) > 1:
-        logger.warning("data of several telescopes: %s; taken as %s", ", ".join(telescopes), meta.telescope)
-    low, high = (f(c for p in parts for c in p["freq"]) for f in (min, max))
-    return {
-        "object": meta.fields[readers[0].survey.first_field],
-        "telescope": meta.telescope, "observer": meta.observer, "dish_diameters": sorted(d for d in dishes if d > 0),
-        "date_obs": (EPOCH + timedelta(seconds=begin)).strftime("%Y-%m-%dT%H:%M:%S.%f"),
-        "time_range": [begin, max(r.survey.end for r in readers)],
-        "specframe": parts[0]["specframe"], "reference_frequency": (low + high) / 2,
-        "frequency_range": [low, high], "max_uv": max(p["max_uv"] for p in parts),
-        "max_w": max(p["max_w"] for p in parts), "sumwt": sum(p["sumwt"] for p in parts),
-        "max_uv_wavelengths": max(p["max_uv"] * max(p["freq"]) for p in parts) / averaging.SPEED_OF_LIGHT,
-    }  # fmt: skip

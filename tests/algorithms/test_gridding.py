@@ -155,6 +155,18 @@ def test_psf_is_the_image_of_unit_visibilities(tmp_path):
     np.testing.assert_array_equal(gridder.vis2dirty(mapped, weight), gridder.vis2dirty(vis, weight))
 
 
+def test_taylor_terms_and_psf_in_one_call():
+    """One plane of visibilities under several weights, and unit visibilities under others, as each on its own."""
+    uvw, vis, weight = samples((15, 12, 100), rows=40)
+    weights = np.stack([weight * FREQ**t / FREQ[0] ** t for t in (0, 1, 0, 1)])
+    gridder = Gridder(uvw, FREQ, (20, 24), (0.006, 0.007), 1e-4)
+    together = gridder.vis2dirty(vis, weights, psf=2)
+    for i in range(4):
+        np.testing.assert_array_equal(together[i], gridder.vis2dirty(vis if i < 2 else None, weights[i])[0])
+    with pytest.raises(ImagingError, match="planes"):
+        gridder.vis2dirty(np.concatenate([vis, vis]), weights, psf=1)
+
+
 def test_beyond_half_a_cycle_per_pixel():
     """Longer baselines than the pixels can show alias in the direct sum, and so they do here."""
     uvw, vis, weight = samples((150, 120, 50), rows=60)

@@ -22,6 +22,7 @@ from imaging.errors import ImagingError
 from imaging.kernels import gridding as kernels
 from imaging.kernels import gridding_planes
 from imaging.kernels import gridding_reference as reference
+from imaging.kernels import gridding_sort as sorting
 from imaging.units import SPEED_OF_LIGHT
 
 EPSILON = {"single": 5e-7, "double": 1e-13}
@@ -97,7 +98,7 @@ class Gridder:
         support = self.kernel.support
         self.support = (0.0,) * support
         self.w0 = w_low - (support // 2) * dw if use_w else 0.0
-        self.geometry = kernels.Geometry(-cell_l, cell_m, nu, nv, use_w, w_low, 1 / dw, l0, m0, -shift_n)
+        self.geometry = sorting.Geometry(-cell_l, cell_m, nu, nv, use_w, w_low, 1 / dw, l0, m0, -shift_n)
         self.sky = gridding_planes.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
         self.coefficients = tap_polynomials(self.kernel, self.real)
         self.correct_u = 1 / transform(self.coefficients, support, (np.arange(nx) - nx // 2) / nu)
@@ -116,16 +117,15 @@ class Gridder:
         self.used = np.zeros((self.planes, tiles_u), np.bool_)
         depth = self.kernel.support if g.use_w else 1
         with self._pool() as run:
-            chunks = [(self.uvw, self.freq_c, mask, g, edges[i], edges[i + 1]) for i in range(self.threads)]
-            nothing = np.empty((0, 4), np.int32)
-            run(kernels.list_runs, [(*chunk, cursor[i], nothing, False) for i, chunk in enumerate(chunks)])
+            found = run(sorting.list_runs, [(self.uvw, self.freq_c, mask, g, edges[i], edges[i + 1], cursor[i])
+                                            for i in range(self.threads)])  # fmt: skip
             counts = cursor.sum(axis=0)
             self.starts = np.concatenate([[0], np.cumsum(counts)])
             cursor = self.starts[:-1] + np.cumsum(cursor, axis=0) - cursor
             self.runs = np.empty((self.starts[-1], 4), np.int32)
-            run(kernels.list_runs, [(*chunk, cursor[i], self.runs, True) for i, chunk in enumerate(chunks)])
+            run(sorting.runs_by_tile, [(part, cursor[i], self.runs) for i, part in enumerate(found)])
             parts = _share(counts, 4 * self.threads)
-            run(kernels.sort_tiles, [(self.runs, self.starts, a, b, self.load, self.used, tiles_u, depth)
+            run(sorting.sort_tiles, [(self.runs, self.starts, a, b, self.load, self.used, tiles_u, depth)
                                      for a, b in parts])  # fmt: skip
 
     @contextmanager
@@ -179,16 +179,18 @@ class Gridder:
 
     # --- the operators -----------------------------------------------------------------------------------------------
 
-    def vis2dirty(self, vis=None, weight=None) -> np.ndarray:
+    def vis2dirty(self, vis=None, weight=None, psf=0) -> np.ndarray:
         """dirty (plane, ny, nx) = sum of w Re(V exp(-2 pi i ...)).
 
         vis : (plane, row, chan) complex, may be memory-mapped; None for unit visibilities (the PSF).
         weight : (row, chan) or (plane, row, chan); None for 1. Samples of weight 0 are not looked at.
+        psf : how many planes, the last ones, are of unit visibilities; vis has the others. One plane of vis will do
+            for several of weight, as of Taylor terms.
         """
         vis = self._samples(vis, self.complex, "vis")
         weight = self._samples(weight, self.real, "weight")
-        count = max(len(vis), len(weight), 1)
-        if len(vis) not in (0, count) or len(weight) not in (0, 1, count):
+        count = max(len(vis) + psf, len(weight), 1)
+        if len(vis) not in (0, 1, count - psf) or len(weight) not in (0, 1, count):
             raise ImagingError("vis and weight have different numbers of planes", got=(vis.shape, weight.shape))
         image = np.zeros((count, *self.shape), self.real)
         if not len(self.runs):
@@ -201,8 +203,8 @@ class Gridder:
                 numbers = grid.view(self.real)
                 for colour in range(4):
                     run(kernels.grid_tiles, [
-                        (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, vis, weight, self.runs,
-                         self.starts, work, first, numbers)
+                        (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, vis, weight, psf,
+                         self.runs, self.starts, work, first, numbers)
                         for work in self._tile_work(colour, first, last)])  # fmt: skip
                 along_v, along_u = self._fft_items(grid, first, last)
                 run(_forward, along_v)

@@ -13,42 +13,14 @@ Every grid cell receives its contributions in the order of the sorted samples, w
 on the number of threads.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from imaging.kernels._jit import njit
+from imaging.kernels.gridding_sort import cell_of, first_run, sign_of
 from imaging.kernels.gridding_taps import TILE, gather, prefetch, row_stride, spread, taps
 
-BLOCK = 64  # samples placed at a time
+BLOCK = 128  # samples placed at a time
 AHEAD = 16  # runs between asking for a sample and using it
-
-
-class Geometry(NamedTuple):
-    """Where samples fall: all lengths in wavelengths, offsets as direction cosines."""
-
-    scale_u: float  # cycles per pixel = scale * wavelengths
-    scale_v: float
-    nu: int  # cells of the grid, multiples of 2 * TILE
-    nv: int
-    use_w: bool
-    w_min: float  # of the samples folded to w >= 0
-    dw_inverse: float
-    shift_l: float  # samples are rotated by exp(-2 pi i (u l + v m + w n)) of this shift
-    shift_m: float
-    shift_n: float
-
-
-# --- small functions shared by the loops -----------------------------------------------------------------------------
-
-
-@njit(cache=True, inline="always")
-def cell_of(wavelengths, scale, n):
-    """The cell just above a coordinate on the periodic grid, and how far above: 0 <= distance <= 1."""
-    cycles = wavelengths * scale
-    position = (cycles - np.floor(cycles)) * n
-    cell = np.ceil(position)
-    return (0 if cell >= n else int(cell)), cell - position
 
 
 @njit(cache=True, inline="always")
@@ -79,82 +51,6 @@ def cis(turns, real):
     return real(1.0) - real(2.0) * s * s, real(2.0) * s * c
 
 
-# --- sorting samples -------------------------------------------------------------------------------------------------
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def list_runs(uvw, freq_c, mask, g, row0, row1, cursor, runs, fill):
-    """Find runs of neighbouring channels with the same tile and w-plane in rows row0 ... row1.
-
-    `cursor` (tile,) counts them; with `fill` it is where the next run of each tile goes in `runs` (run, 4): row, first
-    channel, end channel, first w-plane. `mask` (row, chan), or of size 0, is true where a sample is used.
-    """
-    tiles_u = g.nu // TILE
-    masked = mask.size > 0
-    for row in range(row0, row1):
-        u, v, w = uvw[row, 0], uvw[row, 1], uvw[row, 2]
-        if g.use_w and w < 0:
-            u, v, w = -u, -v, -w
-        begin, tile_before, plane_before = 0, -1, 0
-        for chan in range(freq_c.size + 1):
-            tile, plane = -1, 0
-            if chan < freq_c.size and (not masked or mask[row, chan]):
-                f = freq_c[chan]
-                cell_u, _ = cell_of(u * f, g.scale_u, g.nu)
-                cell_v, _ = cell_of(v * f, g.scale_v, g.nv)
-                tile = (cell_v // TILE) * tiles_u + cell_u // TILE
-                if g.use_w:
-                    plane = max(int(np.ceil((w * f - g.w_min) * g.dw_inverse)), 0)
-            if tile != tile_before or plane != plane_before:
-                if tile_before >= 0:
-                    at = cursor[tile_before]
-                    cursor[tile_before] = at + 1
-                    if fill:
-                        runs[at, 0], runs[at, 1], runs[at, 2], runs[at, 3] = row, begin, chan, plane_before
-                begin, tile_before, plane_before = chan, tile, plane
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def sort_tiles(runs, starts, tile0, tile1, load, planes_used, tiles_u, depth):
-    """Sort the runs of each tile by w-plane (stable), count its samples, note which tile columns each plane uses."""
-    nplanes = planes_used.shape[0]
-    counts = np.zeros(nplanes + 1, np.int64)
-    for tile in range(tile0, tile1):
-        part = runs[starts[tile] : starts[tile + 1]]
-        low, high, in_order = nplanes, 0, True
-        for i in range(part.shape[0]):
-            plane = part[i, 3]
-            low, high = min(low, plane), max(high, plane)
-            in_order = in_order and (i == 0 or part[i - 1, 3] <= plane)
-            load[tile] += part[i, 2] - part[i, 1]
-            for p in range(plane, plane + depth):
-                planes_used[p, tile % tiles_u] = True
-        if in_order:
-            continue
-        counts[low : high + 2] = 0
-        for i in range(part.shape[0]):
-            counts[part[i, 3] + 1] += 1
-        for plane in range(low, high + 1):
-            counts[plane + 1] += counts[plane]
-        before = part.copy()
-        for i in range(part.shape[0]):
-            at = counts[before[i, 3]]
-            counts[before[i, 3]] = at + 1
-            part[at, 0], part[at, 1], part[at, 2], part[at, 3] = before[i, 0], before[i, 1], before[i, 2], before[i, 3]
-
-
-@njit(cache=True, inline="always")
-def first_run(runs, begin, end, plane):
-    """Index of the first run whose w-plane is at least `plane`."""
-    while begin < end:
-        middle = (begin + end) // 2
-        if runs[middle, 3] < plane:
-            begin = middle + 1
-        else:
-            end = middle
-    return begin
-
-
 # --- grid and degrid -------------------------------------------------------------------------------------------------
 # Scratch arrays are made one by one: LLVM does not vectorise loops over the rows of one array that was taken apart.
 
@@ -165,14 +61,48 @@ def block(like):
     return np.empty(BLOCK, like.dtype)
 
 
-@njit(cache=True, inline="always")
-def call_for(runs, run, uvw, nchan, samples, nrhs):
+# Nor do these take slices: to count the references to one costs as much as a sample.
+
+
+@njit(cache=True, error_model="numpy")
+def call_for(runs, run, nchan, nrow, samples):
     """Have the memory of a later run on its way: sorted by tile, samples lie far apart."""
     run = min(run, runs.shape[0] - 1)
-    row = runs[run, 0]
-    prefetch(uvw, 3 * row)
-    for r in range(nrhs):
-        prefetch(samples, (r * uvw.shape[0] + row) * nchan + runs[run, 1])
+    for r in range(samples.shape[0]):
+        at = (r * nrow + runs[run, 0]) * nchan
+        prefetch(samples, at + runs[run, 1])
+        prefetch(samples, at + runs[run, 2] - 1)
+
+
+@njit(cache=True, error_model="numpy")
+def coordinates(uvw, row, sign, freq_c, chan, first_plane, at, end, u, v, w, plane):
+    """(u, v, w) in wavelengths of one row's samples from `chan` on, for at ... end of the block."""
+    x, y, z = uvw[row, 0] * sign, uvw[row, 1] * sign, uvw[row, 2] * sign
+    for k in range(at, end):
+        f = freq_c[chan + k - at]
+        u[k], v[k], w[k] = x * f, y * f, z * f
+        plane[k] = first_plane
+
+
+@njit(cache=True, error_model="numpy")
+def put(weight, first, at, end, re, im):
+    """re = weight[first...], flat, and im = 0, for at ... end of the block; re = 1 where `first` is negative."""
+    real = re.dtype.type
+    for i in range(end - at):
+        re[at + i] = weight[first + i] if first >= 0 else real(1)
+        im[at + i] = real(0)
+
+
+@njit(cache=True, error_model="numpy")
+def multiply(vis, first, sign, at, end, re, im):
+    """Multiply re by vis[first...], flat, conjugate where `sign` is -1; vis is not looked at where re is 0."""
+    real = re.dtype.type
+    factor = real(sign)
+    for i in range(end - at):
+        wt, value = re[at + i], vis[first + i]
+        x, y = wt * value.real, wt * (factor * value.imag)
+        re[at + i] = x if wt != 0 else real(0)
+        im[at + i] = y if wt != 0 else real(0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -201,6 +131,22 @@ def rotations(u, v, w, g, count, c, s):
 
 
 @njit(cache=True, error_model="numpy")
+def turn(re, im, at, c, s, sense, count):
+    """Multiply by c + i sense s."""
+    sense = c.dtype.type(sense)
+    for k in range(count):
+        x, y = re[at + k], im[at + k]
+        re[at + k], im[at + k] = x * c[k] - y * (sense * s[k]), y * c[k] + x * (sense * s[k])
+
+
+@njit(cache=True, error_model="numpy")
+def add(vis, first, sign, at, end, re, im):
+    """vis[first...] += re + i sign im, for at ... end of the block."""
+    for i in range(end - at):
+        vis[first + i] += re[at + i] + 1j * (sign * im[at + i])
+
+
+@njit(cache=True, error_model="numpy")
 def move_plane(grid, p, buffer, slot, row0, column0, support, nu, onto_grid):
     """Add a plane of a tile's buffer to the grid and clear it, or load it from the grid, which is periodic."""
     size, stride = TILE + support, row_stride(support)
@@ -222,27 +168,30 @@ def move_plane(grid, p, buffer, slot, row0, column0, support, nu, onto_grid):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, runs, starts, work, plane0, grid):
+def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, starts, work, plane0, grid):
     """Spread the samples of some tiles onto some planes of the grid.
 
-    vis (rhs, row, chan), or of size 0 for unit visibilities; weight (rhs or 1, row, chan), or of size 0 for unit
-    weights: samples of weight zero are not looked at. work (item, 3): tile, first and end plane, of all planes;
-    `plane0` is the plane that grid[:, 0] stands for. grid (rhs, plane, v, 2 u), re and im side by side, is added to.
-    No two tiles of one call, or of calls at the same time, may overlap in the same planes.
+    vis (rhs - psf or 1, row, chan), or of size 0; weight (rhs or 1, row, chan), or of size 0 for unit weights: samples
+    of weight zero are not looked at. The last `psf` right-hand sides, and all without vis, are of unit visibilities.
+    work (item, 3): tile, first and end plane, of all planes; `plane0` is the plane that grid[:, 0] stands for. grid
+    (rhs, plane, v, 2 u), re and im side by side, is added to. No two tiles of one call, or of calls at the same time,
+    may overlap in the same planes.
     """
-    real = coefficients.dtype.type
     ntaps, nrhs, half = len(support), grid.shape[0], len(support) // 2
     depth = ntaps if g.use_w else 1
     stride = row_stride(ntaps)
     plane_size = (TILE + ntaps) * stride
-    buffer = np.zeros(nrhs * ntaps * plane_size + stride, coefficients.dtype)
+    buffer = np.zeros(nrhs * depth * plane_size + stride, coefficients.dtype)
     ku, kv, kw = np.ones_like(coefficients[0]), np.ones_like(coefficients[0]), np.ones_like(coefficients[0])
     plane_at = np.zeros(ntaps, np.intp)
     u, v, w = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     cell_u, cell_v, plane = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
     zu, zv, zw = block(coefficients), block(coefficients), block(coefficients)
     c, s = block(coefficients), block(coefficients)
-    re, im = np.empty((nrhs, BLOCK), coefficients.dtype), np.empty((nrhs, BLOCK), coefficients.dtype)
+    re, im = np.empty(nrhs * BLOCK, coefficients.dtype), np.empty(nrhs * BLOCK, coefficients.dtype)
+    rotated = g.shift_l != 0 or g.shift_m != 0 or g.shift_n != 0
+    nvis, nweight, nchan = vis.shape[0], weight.shape[0], freq_c.size
+    flat_vis, flat_weight = vis.reshape(-1), weight.reshape(-1)
     for item in range(work.shape[0]):
         tile, first_plane, end_plane = work[item]
         origin_v, origin_u = (tile // (g.nu // TILE)) * TILE, (tile % (g.nu // TILE)) * TILE
@@ -252,47 +201,44 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, runs, starts,
         while run < end_run:
             count = 0
             while count < BLOCK and run < end_run:
-                row = runs[run, 0]
+                row, end_chan = runs[run, 0], runs[run, 2]
                 chan = max(chan, runs[run, 1])
-                sign = -1.0 if g.use_w and uvw[row, 2] < 0 else 1.0
-                used = False
+                n = min(end_chan - chan, BLOCK - count)
+                sign = sign_of(uvw[row, 0], uvw[row, 2], g)
+                coordinates(uvw, row, sign, freq_c, chan, runs[run, 3], count, count + n, u, v, w, plane)
                 for r in range(nrhs):
-                    wt = weight[min(r, weight.shape[0] - 1), row, chan] if weight.size > 0 else real(1)
-                    re[r, count], im[r, count] = wt, real(0)
-                    if vis.size > 0:
-                        value = vis[r, row, chan] if wt != 0 else vis.dtype.type(0)
-                        re[r, count], im[r, count] = wt * value.real, wt * value.imag * real(sign)
-                    used = used or wt != 0
-                if used:
-                    f = sign * freq_c[chan]
-                    u[count], v[count], w[count] = uvw[row, 0] * f, uvw[row, 1] * f, uvw[row, 2] * f
-                    plane[count] = runs[run, 3]
-                    count += 1
-                chan += 1
-                if chan == runs[run, 2]:
+                    v_at = (min(r, nvis - 1) * uvw.shape[0] + row) * nchan + chan
+                    w_at = (min(r, nweight - 1) * uvw.shape[0] + row) * nchan + chan
+                    at = r * BLOCK + count
+                    put(flat_weight, w_at if nweight > 0 else -1, at, at + n, re, im)
+                    if nvis > 0 and r < nrhs - psf:
+                        multiply(flat_vis, v_at, sign, at, at + n, re, im)
+                count, chan = count + n, chan + n
+                if chan == end_chan:
                     run, chan = run + 1, -1
-                    call_for(runs, run + AHEAD, uvw, freq_c.size, vis, nrhs)
-                    call_for(runs, run + AHEAD, uvw, freq_c.size, weight, weight.shape[0])
+                    prefetch(uvw, 3 * runs[min(run + AHEAD, runs.shape[0] - 1), 0])
+                    call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], vis)
+                    call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], weight)
             place(u, g.scale_u, g.nu, origin_u, count, cell_u, zu)
             place(v, g.scale_v, g.nv, origin_v, count, cell_v, zv)
-            place_w(w, plane, g, count, zw)
-            rotations(u, v, w, g, count, c, s)
-            for r in range(nrhs):
-                for k in range(count):
-                    x, y = re[r, k], im[r, k]
-                    re[r, k], im[r, k] = x * c[k] + y * s[k], y * c[k] - x * s[k]
+            if g.use_w:
+                place_w(w, plane, g, count, zw)
+            if rotated:
+                rotations(u, v, w, g, count, c, s)
+                for r in range(nrhs):
+                    turn(re, im, r * BLOCK, c, s, -1, count)
             for k in range(count):
                 p = plane[k]
                 if p != current:
                     if current >= 0:
                         for q in range(max(current, first_plane), min(current + depth, p, end_plane)):
                             for r in range(nrhs):
-                                slot = (r * ntaps + q % ntaps) * plane_size
+                                slot = (r * depth + q % depth) * plane_size
                                 move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
                                            ntaps, g.nu, True)  # fmt: skip
                     current = p
                     for i in range(depth):
-                        plane_at[i] = ((p + i) % ntaps) * plane_size
+                        plane_at[i] = ((p + i) % depth) * plane_size
                 taps(support, coefficients, zu[k], ku)
                 taps(support, coefficients, zv[k], kv)
                 if g.use_w:
@@ -300,12 +246,13 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, runs, starts,
                 low, high = max(first_plane - p, 0), min(end_plane - p, depth)
                 start = cell_v[k] * stride + 2 * cell_u[k]
                 for r in range(nrhs):
-                    spread(support, buffer, start + r * ntaps * plane_size, plane_at, low, high, ku, kv, kw,
-                           re[r, k], im[r, k])  # fmt: skip
+                    x, y = re[r * BLOCK + k], im[r * BLOCK + k]
+                    if x != 0 or y != 0:
+                        spread(support, buffer, start + r * depth * plane_size, plane_at, low, high, ku, kv, kw, x, y)
         if current >= 0:
             for q in range(max(current, first_plane), min(current + depth, end_plane)):
                 for r in range(nrhs):
-                    slot = (r * ntaps + q % ntaps) * plane_size
+                    slot = (r * depth + q % depth) * plane_size
                     move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
                                ntaps, g.nu, True)  # fmt: skip
 
@@ -316,20 +263,22 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
 
     work (item, 3): tile, first and end run. vis (rhs, row, chan) is added to, at the samples of those runs only.
     """
-    real = coefficients.dtype.type
+    real, flat_vis = coefficients.dtype.type, vis.reshape(-1)
     ntaps, nrhs, half = len(support), grid.shape[0], len(support) // 2
     depth = ntaps if g.use_w else 1
     stride = row_stride(ntaps)
     plane_size = (TILE + ntaps) * stride
     end_plane = plane0 + grid.shape[1]
-    buffer = np.zeros(nrhs * ntaps * plane_size + stride, coefficients.dtype)
+    buffer = np.zeros(nrhs * depth * plane_size + stride, coefficients.dtype)
     ku, kv, kw = np.ones_like(coefficients[0]), np.ones_like(coefficients[0]), np.ones_like(coefficients[0])
     plane_at = np.zeros(ntaps, np.intp)
     u, v, w = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     cell_u, cell_v, plane = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
-    rows, chans = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
+    parts = np.empty((BLOCK, 3), np.intp)  # where the block's samples are: row, first channel, number
     zu, zv, zw = block(coefficients), block(coefficients), block(coefficients)
     c, s = block(coefficients), block(coefficients)
+    re, im = np.empty(nrhs * BLOCK, coefficients.dtype), np.empty(nrhs * BLOCK, coefficients.dtype)
+    rotated = g.shift_l != 0 or g.shift_m != 0 or g.shift_n != 0
     for item in range(work.shape[0]):
         tile, run, end_run = work[item]
         origin_v, origin_u = (tile // (g.nu // TILE)) * TILE, (tile % (g.nu // TILE)) * TILE
@@ -337,41 +286,52 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
         end_run = first_run(runs, run, end_run, end_plane)
         chan, current = -1, -1
         while run < end_run:
-            count = 0
+            count, nparts = 0, 0
             while count < BLOCK and run < end_run:
-                row = runs[run, 0]
+                row, end_chan = runs[run, 0], runs[run, 2]
                 chan = max(chan, runs[run, 1])
-                f = -freq_c[chan] if g.use_w and uvw[row, 2] < 0 else freq_c[chan]
-                u[count], v[count], w[count] = uvw[row, 0] * f, uvw[row, 1] * f, uvw[row, 2] * f
-                rows[count], chans[count], plane[count] = row, chan, runs[run, 3]
-                count += 1
-                chan += 1
-                if chan == runs[run, 2]:
+                n = min(end_chan - chan, BLOCK - count)
+                sign = sign_of(uvw[row, 0], uvw[row, 2], g)
+                coordinates(uvw, row, sign, freq_c, chan, runs[run, 3], count, count + n, u, v, w, plane)
+                parts[nparts, 0], parts[nparts, 1], parts[nparts, 2] = row, chan, n
+                count, chan, nparts = count + n, chan + n, nparts + 1
+                if chan == end_chan:
                     run, chan = run + 1, -1
-                    call_for(runs, run + AHEAD, uvw, freq_c.size, vis, nrhs)
+                    prefetch(uvw, 3 * runs[min(run + AHEAD, runs.shape[0] - 1), 0])
+                    call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], vis)
             place(u, g.scale_u, g.nu, origin_u, count, cell_u, zu)
             place(v, g.scale_v, g.nv, origin_v, count, cell_v, zv)
-            place_w(w, plane, g, count, zw)
-            rotations(u, v, w, g, count, c, s)
+            if g.use_w:
+                place_w(w, plane, g, count, zw)
             for k in range(count):
                 p = plane[k]
                 if p != current:
                     loaded = p if current < 0 else max(p, current + depth)
                     for q in range(max(loaded, plane0), min(p + depth, end_plane)):
                         for r in range(nrhs):
-                            slot = (r * ntaps + q % ntaps) * plane_size
+                            slot = (r * depth + q % depth) * plane_size
                             move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
                                        ntaps, g.nu, False)  # fmt: skip
                     current = p
                     for i in range(depth):
-                        plane_at[i] = ((p + i) % ntaps) * plane_size
+                        plane_at[i] = ((p + i) % depth) * plane_size
                 taps(support, coefficients, zu[k], ku)
                 taps(support, coefficients, zv[k], kv)
                 if g.use_w:
                     taps(support, coefficients, zw[k], kw)
                 low, high = max(plane0 - p, 0), min(end_plane - p, depth)
                 start = cell_v[k] * stride + 2 * cell_u[k]
-                sign = real(-1) if g.use_w and uvw[rows[k], 2] < 0 else real(1)
                 for r in range(nrhs):
-                    x, y = gather(support, buffer, start + r * ntaps * plane_size, plane_at, low, high, ku, kv, kw)
-                    vis[r, rows[k], chans[k]] += (x * c[k] - y * s[k]) + 1j * (sign * (y * c[k] + x * s[k]))
+                    x, y = gather(support, buffer, start + r * depth * plane_size, plane_at, low, high, ku, kv, kw)
+                    re[r * BLOCK + k], im[r * BLOCK + k] = x, y
+            if rotated:
+                rotations(u, v, w, g, count, c, s)
+                for r in range(nrhs):
+                    turn(re, im, r * BLOCK, c, s, 1, count)
+            for r in range(nrhs):
+                at = r * BLOCK
+                for i in range(nparts):
+                    row, chan_of_part, n = parts[i, 0], parts[i, 1], parts[i, 2]
+                    sign = real(sign_of(uvw[row, 0], uvw[row, 2], g))
+                    add(flat_vis, (r * uvw.shape[0] + row) * freq_c.size + chan_of_part, sign, at, at + n, re, im)
+                    at += n

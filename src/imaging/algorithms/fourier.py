@@ -21,8 +21,7 @@ def _pocketfft():
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         there = module.c2r(module.r2c(np.ones((2, 3)), (0, 1), True, 0, None, 1), (0, 1), 3, False, 2, None, 1)
-        back = module.c2c(np.ones(3, complex), (0,), True, 0, None, 1)
-        return module if module.good_size(17, True) == 18 and there.shape == (2, 3) and back[0] == 3 else None
+        return module if module.good_size(17, True) == 18 and there.shape == (2, 3) else None
     except (ImportError, OSError, ValueError, TypeError, AttributeError):
         return None
 
@@ -34,16 +33,6 @@ def next_fast_len(n: int, real: bool = False) -> int:
     from scipy import fft
 
     return fft.next_fast_len(n, real)
-
-
-def transform(array: np.ndarray, axis: int, forward: bool) -> None:
-    """Complex `array` in place along `axis`: sum exp(-2 pi i ...), or with + where not `forward`; not normalised."""
-    if compiled := _pocketfft():
-        compiled.c2c(array, (axis,), forward, 0, array, 1)
-        return
-    from scipy import fft
-
-    array[...] = fft.fft(array, axis=axis) if forward else fft.ifft(array, axis=axis, norm="forward")
 
 
 def rfft2(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

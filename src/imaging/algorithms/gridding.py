@@ -16,11 +16,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from imaging.algorithms import fourier
 from imaging.algorithms.gridding_kernel import SUPPORTS, find_kernel, tap_polynomials, transform, transform_polynomial
 from imaging.errors import ImagingError
+from imaging.kernels import fft, gridding_planes
 from imaging.kernels import gridding as kernels
-from imaging.kernels import gridding_planes
 from imaging.kernels import gridding_reference as reference
 from imaging.kernels import gridding_sort as sorting
 from imaging.units import SPEED_OF_LIGHT
@@ -76,15 +75,18 @@ class Gridder:
 
         def size(n, oversampling):
             unit = 2 * kernels.TILE
-            return unit * fourier.next_fast_len(max(1, math.ceil(n * oversampling / unit)))
+            count = max(1, math.ceil(n * oversampling / unit))
+            while not fft.radices(count):
+                count += 1
+            return unit * count
 
         def plan(kernel):
             nu, nv = size(nx, kernel.oversampling), size(ny, kernel.oversampling)
             planes = math.ceil((w_high - w_low) * 2 * t_max * kernel.oversampling + 1e-6) + kernel.support
             planes = planes if use_w else 1
             # Nanoseconds, measured: transforms and phases per cell; fetching a sample, and its block of taps.
-            cost = planes * nu * nv * 0.28 * math.log2(nu * nv)
-            cost += self.samples * (60 + 0.11 * kernel.support**2 * (kernel.support if use_w else 1))
+            cost = planes * nu * nv * 0.2 * math.log2(nu * nv)
+            cost += self.samples * (25 + 0.12 * kernel.support**2 * (kernel.support if use_w else 2))
             return cost, kernel, nu, nv, planes
 
         target = 0.8 * epsilon / math.sqrt(3 if use_w else 2)
@@ -99,6 +101,7 @@ class Gridder:
         self.support = (0.0,) * support
         self.w0 = w_low - (support // 2) * dw if use_w else 0.0
         self.geometry = sorting.Geometry(-cell_l, cell_m, nu, nv, use_w, w_low, 1 / dw, l0, m0, -shift_n)
+        self.fft_u, self.fft_v = _fft_plan(nu, self.real), _fft_plan(nv, self.real)
         self.sky = gridding_planes.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
         self.coefficients = tap_polynomials(self.kernel, self.real)
         self.correct_u = 1 / transform(self.coefficients, support, (np.arange(nx) - nx // 2) / nu)
@@ -153,29 +156,25 @@ class Gridder:
 
     # --- transforms --------------------------------------------------------------------------------------------------
 
-    def _spans_u(self, plane, width=128):
-        """Column ranges of the grid that samples of this plane can reach, `width` columns at a time."""
-        nu, half = self.geometry.nu, self.kernel.support // 2
-        columns = np.repeat(self.used[plane], kernels.TILE)
-        reached = columns.copy()
-        for shift in (-half, half):
-            reached |= np.roll(columns, shift)
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], reached, [0]])))
-        return [(a, min(a + width, end)) for begin, end in edges.reshape(-1, 2) for a in range(begin, end, width)
-                if a < nu]  # fmt: skip
+    def _blocks_used(self):
+        """Which columns of the grid, fft.LANES at a time, samples of each plane can reach: (plane, block)."""
+        per_tile, half = kernels.TILE // fft.LANES, -(-self.kernel.support // 2 // fft.LANES)
+        blocks = np.repeat(self.used, per_tile, axis=1)
+        return np.logical_or.reduce([np.roll(blocks, shift, axis=1) for shift in range(-half, half + 1)])
 
-    def _rows(self, width=64):
-        """Row ranges of the grid that the image needs, zero frequency first."""
-        ny, nv = self.shape[0], self.geometry.nv
-        ranges = ((0, ny - ny // 2), (nv - ny // 2, nv))
-        return [(a, min(a + width, end)) for begin, end in ranges for a in range(begin, end, width)]
-
-    def _fft_items(self, grid, first, last):
-        along_v = [(grid[r, p - first, :, a:b], 0) for r in range(len(grid)) for p in range(first, last)
-                   for a, b in self._spans_u(p)]  # fmt: skip
-        along_u = [(grid[r, p, a:b, : self.geometry.nu], 1) for r in range(len(grid)) for p in range(last - first)
-                   for a, b in self._rows()]  # fmt: skip
-        return along_v, along_u
+    def _transform(self, run, grid, used, forward):
+        """Transform the planes (rhs, plane, v, 2 u) in place."""
+        (ny, nx), (planes, blocks) = self.shape, used.shape
+        numbers = grid.view(self.real)
+        along_v = [(numbers[r, p], used[p], a * fft.WIDE, b * fft.WIDE, ny, forward, *self.fft_v)
+                   for r in range(len(grid)) for p in range(planes)
+                   for a, b in _even(blocks // fft.WIDE, 4)]  # fmt: skip
+        rows = [(a, min(a + 64, end)) for begin, end in ((0, ny - ny // 2), (grid.shape[2] - ny // 2, grid.shape[2]))
+                for a in range(begin, end, 64)]  # fmt: skip
+        along_u = [(numbers[r, p], used[p], a, b, nx, forward, *self.fft_u)
+                   for r in range(len(grid)) for p in range(planes) for a, b in rows]  # fmt: skip
+        for function, items in ((fft.along_v, along_v), (fft.along_u, along_u))[:: 1 if forward else -1]:
+            run(function, items)
 
     # --- the operators -----------------------------------------------------------------------------------------------
 
@@ -195,20 +194,18 @@ class Gridder:
         image = np.zeros((count, *self.shape), self.real)
         if not len(self.runs):
             return image
-        storage, batches = self._batches(count)
+        (storage, batches), used = self._batches(count), self._blocks_used()
         with self._pool() as run:
             for first, last in batches:
-                grid = storage[:, : last - first]
-                run(_clear, [(grid[r, p],) for r in range(count) for p in range(last - first)])
+                grid, blocks = storage[:, : last - first], used[first:last]
                 numbers = grid.view(self.real)
+                run(fft.clear, [(plane, blocks[p]) for planes in numbers for p, plane in enumerate(planes)])
                 for colour in range(4):
                     run(kernels.grid_tiles, [
                         (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, vis, weight, psf,
                          self.runs, self.starts, work, first, numbers)
                         for work in self._tile_work(colour, first, last)])  # fmt: skip
-                along_v, along_u = self._fft_items(grid, first, last)
-                run(_forward, along_v)
-                run(_forward, along_u)
+                self._transform(run, grid, blocks, True)
                 run(gridding_planes.planes_to_image, [
                     (numbers, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
                      self.w0 + first * self.sky.dw, a, b, image)
@@ -223,19 +220,16 @@ class Gridder:
         vis = np.zeros((len(image), len(self.uvw), len(self.freq_c)), self.complex)
         if not len(self.runs):
             return vis
-        storage, batches = self._batches(len(image))
+        (storage, batches), used = self._batches(len(image)), self._blocks_used()
         with self._pool() as run:
             for first, last in batches:
                 grid = storage[:, : last - first]
-                run(_clear, [(grid[r, p],) for r in range(len(image)) for p in range(last - first)])
                 numbers = grid.view(self.real)
                 run(gridding_planes.image_to_planes, [
                     (image, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
                      self.w0 + first * self.sky.dw, a, b, numbers)
                     for a, b in _even(self.shape[0], 4 * self.threads)])  # fmt: skip
-                along_v, along_u = self._fft_items(grid, first, last)
-                run(_backward, along_u)
-                run(_backward, along_v)
+                self._transform(run, grid, used[first:last], False)
                 run(kernels.degrid_tiles, [
                     (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, numbers, self.runs, work,
                      first, vis)
@@ -330,18 +324,9 @@ def _fixed(array, dtype):
     return array
 
 
-def _clear(array):
-    array[...] = 0
-
-
-def _forward(array, axis):
-    """sum exp(-2 pi i ...) in place, on this thread."""
-    fourier.transform(array, axis, True)
-
-
-def _backward(array, axis):
-    """sum exp(+2 pi i ...) in place, on this thread."""
-    fourier.transform(array, axis, False)
+def _fft_plan(n, real):
+    factors = fft.radices(n)
+    return np.array(factors), fft.twiddle_factors(n, factors, real)
 
 
 def _even(n, parts):

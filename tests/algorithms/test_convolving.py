@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from imaging.algorithms.convolving import convolve_patch, convolve_periodic, subtract_components
+from imaging.algorithms.convolving import PointSubtractor, convolve_patch, convolve_periodic
 
 
 @pytest.mark.parametrize("patch_shape", [(5, 7), (4, 6), (31, 40), (1, 1)])
@@ -31,18 +31,24 @@ def test_periodic_convolution_wraps(patch_shape):
     np.testing.assert_allclose(convolve_periodic(plane, patch), expected, atol=1e-11)
 
 
-def test_components_are_subtracted_except_where_kept():
+@pytest.mark.parametrize("shape", [(12, 14), (13, 11)])
+@pytest.mark.parametrize("single", [False, True])
+def test_components_are_subtracted_except_where_kept(shape, single):
     rng = np.random.default_rng(2)
-    residual, psf = rng.normal(size=(2, 12, 14)).astype(np.float32)
-    components, fluxes = np.array([[0, 1, 2], [0, 11, 13], [0, 1, 2]]), np.array([1, -2, 0.5], np.float32)
+    residual, psf = rng.normal(size=(2, *shape)).astype(np.float32)
+    components, fluxes = (
+        np.array([[0, 1, 2], [0, shape[0] - 1, shape[1] - 1], [0, 1, 2]]),
+        np.array([1, -2, 0.5], np.float32),
+    )
     expected = residual.astype(float)
     for (_, y, x), flux in zip(components, fluxes, strict=True):
-        for i in range(12):
-            for j in range(14):
-                if 0 <= i - y + 6 < 12 and 0 <= j - x + 7 < 14:
-                    expected[i, j] -= flux * psf[i - y + 6, j - x + 7]
+        for i in range(shape[0]):
+            for j in range(shape[1]):
+                py, px = i - y + shape[0] // 2, j - x + shape[1] // 2
+                if 0 <= py < shape[0] and 0 <= px < shape[1]:
+                    expected[i, j] -= flux * psf[py, px]
     out = np.full_like(residual, 9)
     keep = rng.random(residual.shape) < 0.3
-    subtract_components(residual, psf, components, fluxes, out, keep)
+    PointSubtractor(psf, single)(residual, components, fluxes, out, keep)
     np.testing.assert_allclose(out[~keep], expected[~keep], atol=1e-6)
     assert (out[keep] == 9).all()

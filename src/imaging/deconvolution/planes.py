@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imaging.algorithms.convolving import PointSubtractor
 from imaging.contracts import Meta
 from imaging.kernels import clean as kernel
 from imaging.state import PlaneResult, PlaneStop
 
 CHUNK = 20_000  # components recorded in one call of the kernel
+GROWTH = (4.0, 1.0)  # of the figure of merit, against the smallest, that counts as divergence
+NO_SCALES = np.ones((1, 1, 1))
+FEW = 500  # one pixel in so many is cleaned in a round that may be cut short for it:
+SHALLOWEST = 0.7  # of the peak
 DIVERGED = 0.1  # relative rise of a plane's peak in one minor cycle
 
 
@@ -63,6 +68,45 @@ def _clean_one(residual, model, psf, meta, chan, pol, budget, clean_plane) -> Pl
     after = peak(residual, mask)
     stop = stop_code(done, budget, before, after, cycle, nsigma)
     return PlaneResult(chan, pol, done, before, after, float(model[finite].sum(dtype=np.float64)), stop)
+
+
+def _few(job: PlaneJob) -> float:
+    """The |value| that about one pixel in FEW exceeds, from a sample."""
+    sample = np.abs(job.residual[::5, ::7][job.mask[::5, ::7]])
+    rank = len(sample) - 1 - len(sample) // FEW
+    return float(np.partition(sample, rank)[rank]) if len(sample) > FEW else 0.0
+
+
+def clean_bright_pixels(job: PlaneJob, patch: np.ndarray, fraction: float) -> int:
+    """Clean in rounds the brightest pixels, with `patch`: the psf or its middle; none below `fraction` of the peak.
+
+    A round costs what its bright pixels cost. After it the psf at full size is subtracted from all of the image.
+    """
+    one = np.ones(1)
+    subtract = PointSubtractor(job.psf, single=job.residual.dtype == np.float32)
+    done, lowest = 0, np.inf
+    while done < job.max_iterations:
+        highest = peak(job.residual, job.mask)
+        if highest < job.threshold or highest > 2 * lowest:
+            break
+        lowest = min(lowest, highest)
+        level = max(job.threshold, fraction * highest, min(_few(job), SHALLOWEST * highest))
+        active = job.mask & (np.abs(job.residual) >= min(level, highest))
+        components, fluxes, history, code = run_kernel(
+            job.residual[None].copy(), patch[None, None], one, one, active[None], job.gain, level,
+            job.max_iterations - done, GROWTH,
+        )  # fmt: skip
+        if code == kernel.DIVERGING:
+            best = int(np.argmin(history))
+            components, fluxes = components[:best], fluxes[:best]
+        if len(fluxes) == 0:
+            break
+        kernel.add_components(job.model, NO_SCALES.astype(job.model.dtype), components, fluxes)
+        subtract(job.residual, components, fluxes, out=job.residual)
+        done += len(fluxes)
+        if code == kernel.DIVERGING:
+            break
+    return done
 
 
 def peak(image: np.ndarray, mask: np.ndarray) -> float | None:

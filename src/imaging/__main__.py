@@ -87,8 +87,11 @@ def _init(arguments, further: list[str]) -> int:
 
 
 def _warmup(arguments, further: list[str]) -> int:
+    import logging
+
     from imaging.warmup import warmup
 
+    logging.getLogger("imaging").setLevel(logging.ERROR)  # that kernels are compiled is no news here
     for name, seconds in warmup():
         print(f"{name:30s} {seconds:6.2f} s")
     return 0

@@ -1,6 +1,7 @@
 """The workflow end to end, as people start it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -66,6 +67,26 @@ def test_plain_snakemake_makes_the_same_bytes_on_one_core(finished, project):
     assert not list(other.results.glob("*.fits"))
     other.snakemake("--cores", "1", "--configfile", "my.yaml")
     assert other.products() == finished.products()
+
+
+def test_a_diverged_clean_ends_with_the_products_of_its_best_cycle(finished, tmp_path):
+    """The last decision is made to say so: what it points back to becomes the final products."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    copy = type(finished)(tmp_path / "copy", finished.values)
+    last = sorted(copy.results.glob("small.cycle*.state.json"))[-1]
+    state = json.loads(last.read_text())
+    assert (state["cycle"], state["best_cycle"]) == (2, 2)
+    last.write_text(json.dumps(state | {"stop": 6, "best_cycle": 1}))
+    copy.run()
+    assert {"restore", "pbcor", "report"} == set(copy.jobs())
+    residual, before = (load_image(copy.results / f"small.{p}.fits") for p in ("residual", "cycle001.residual"))
+    np.testing.assert_array_equal(residual.data[residual.valid], before.data[residual.valid])
+    for product in ("model", "mask"):
+        final, best = (load_image(copy.results / f"small.{p}{product}.fits") for p in ("", "cycle000."))
+        np.testing.assert_array_equal(final.data, best.data)
+        assert final.data.any()
+    assert residual.header["STOPCODE"] == 6
+    assert residual.header["NMAJOR"] == 1
 
 
 def test_casa_images(finished, project):

@@ -140,16 +140,16 @@ def gridding_call(name, *args):
     return {"spread": _spread, "gather": _gather, "taps": _taps}[name](*args)
 
 
-@gridding.njit
+@gridding.njit()
 def _spread(*args):
     gridding.spread(*args)
 
 
-@gridding.njit
+@gridding.njit()
 def _gather(*args):
     return gridding.gather(*args)
 
 
-@gridding.njit
+@gridding.njit()
 def _taps(*args):
     gridding.taps(*args)

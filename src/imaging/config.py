@@ -398,7 +398,7 @@ _GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.s
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
     "weights": ("weighting.*", *_GRID),
-    "psf": ("gridding.*", "clean.psfcutoff", *_GRID),
+    "psf": ("gridding.*", "clean.psfcutoff", "compat", *_GRID),
     "pb": ("primary_beam.*", *_GRID),
     "major_cycle": ("gridding.*", *_GRID),
     "automask": ("mask.*", "primary_beam.pblimit", "compat"),

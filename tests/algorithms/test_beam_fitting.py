@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaging.algorithms.beam_fitting import fit_beam, fit_beams
+from imaging.algorithms.beam_fitting import beam_at_peak, fit_beam, fit_beams
 from imaging.algorithms.beams import gaussian
 from imaging.image import Beam
 
@@ -41,6 +41,22 @@ def test_sidelobes_beyond_a_gap_do_not_count():
     alone = fit_beam(psf, CELL)
     psf[32, 32 + 12 : 32 + 15] = 0.6  # in the peak's own row, after the lobe has ended
     assert fit_beam(psf, CELL) == alone
+
+
+def test_a_sidelobe_beside_the_lobe_counts_for_casa_only():
+    psf = gaussian(in_pixels(6, 4, 0.3), CELL, (64, 64))
+    alone = fit_beam(psf, CELL)
+    psf[32 - 14 : 32 - 10, 30:35] = psf[32 + 11 : 32 + 15, 30:35] = 0.6  # in rows that the lobe does not reach
+    assert fit_beam(psf, CELL) == alone
+    assert fit_beam(psf, CELL, compat="casa").major > 1.5 * alone.major
+
+
+@pytest.mark.parametrize("cell", [(1e-5, 1e-5), (1e-5, 1.5e-5)])
+def test_curvature_at_the_peak(cell):
+    beam = Beam(12e-5, 8e-5, 0.5)
+    found = beam_at_peak(gaussian(beam, cell, (64, 70)), cell)
+    assert (found.major, found.minor, found.pa) == pytest.approx((beam.major, beam.minor, beam.pa), rel=1e-6)
+    assert beam_at_peak(np.eye(9), cell) is None
 
 
 def test_pa_is_in_its_interval():

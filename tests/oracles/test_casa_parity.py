@@ -212,7 +212,7 @@ def test_beam_fits():
     for psf, casa, cell, cutoff in zip(
         golden["psf"], golden["beams"], golden["cell"], golden["psfcutoff"], strict=True
     ):
-        ours = seconds_and_degrees(fit_beam(psf, (cell * ARCSEC, cell * ARCSEC), cutoff))
+        ours = seconds_and_degrees(fit_beam(psf, (cell * ARCSEC, cell * ARCSEC), cutoff, "casa"))
         np.testing.assert_allclose(ours, casa, rtol=0, atol=1e-4)
 
 

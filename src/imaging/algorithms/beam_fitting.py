@@ -1,4 +1,8 @@
-"""The restoring beam: an elliptical Gaussian fitted to the main lobe of the psf, as CASA (CAS-13022) does it."""
+"""The restoring beam: an elliptical Gaussian fitted to the main lobe of the psf, as CASA (CAS-13022) does it.
+
+CASA takes for the main lobe every first stretch above the cutoff of the rows around the peak, sidelobes that only stand
+beside it included; here, unless `compat` is "casa", the lobe is what is connected to the peak.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,11 @@ LOWEST_CUTOFF = 0.009
 MAX_STEPS = 1000
 
 
-def _main_lobe(psf: np.ndarray, peak: tuple[int, int], cutoff: float, reach: int) -> np.ndarray:
-    """Pixels (n, 2) of y, x above `cutoff`: along each half row from the peak's column out, the first stretch."""
+def _main_lobe(psf: np.ndarray, peak: tuple[int, int], cutoff: float, reach: int, compat: str) -> np.ndarray:
+    """Pixels (n, 2) of y, x above `cutoff`: along each half row from the peak's column out, the first stretch.
+
+    Unless `compat` is "casa", only those that are connected to the peak, side by side, through others of them.
+    """
     y0, x0 = peak
     rows = np.arange(max(0, y0 - reach), min(psf.shape[0], y0 + reach + 1))
     found = []
@@ -32,7 +39,19 @@ def _main_lobe(psf: np.ndarray, peak: tuple[int, int], cutoff: float, reach: int
         y, x = np.nonzero(above & ~left)
         found.append(np.stack([rows[y], columns[x]], axis=1)[columns[x] != x0] if step > 0 else
                      np.stack([rows[y], columns[x]], axis=1))  # fmt: skip
-    return np.concatenate(found)
+    points = np.concatenate(found)
+    return points if compat == "casa" else points[_connected(points, peak)]
+
+
+def _connected(points: np.ndarray, peak: tuple[int, int]) -> np.ndarray:
+    """Which of `points` (n, 2) belong to the patch that `peak`, one of them, is in."""
+    from scipy.ndimage import label
+
+    low = points.min(axis=0)
+    member = np.zeros(points.max(axis=0) - low + 1, dtype=bool)
+    member[tuple((points - low).T)] = True
+    patches, _ = label(member)
+    return patches[tuple((points - low).T)] == patches[tuple(peak - low)]
 
 
 def _window(points: np.ndarray, peak: tuple[int, int], shape: tuple[int, int]) -> tuple[slice, slice]:
@@ -103,7 +122,7 @@ def _fit_gaussian(x: np.ndarray, y: np.ndarray, values: np.ndarray, start: float
     return None
 
 
-def fit_beam(psf: np.ndarray, cell: tuple[float, float], psfcutoff: float = 0.35) -> Beam | None:
+def fit_beam(psf: np.ndarray, cell: tuple[float, float], psfcutoff: float = 0.35, compat: str = "") -> Beam | None:
     """Beam of one psf plane (ny, nx); `cell` (x, y) rad. None where the plane is blank or no fit converges.
 
     The pixels of the main lobe above `psfcutoff` of the peak, resampled to about 3001 points, unit weights, height
@@ -117,20 +136,20 @@ def fit_beam(psf: np.ndarray, cell: tuple[float, float], psfcutoff: float = 0.35
     finite /= finite[peak]
     cutoff = psfcutoff
     while cutoff > LOWEST_CUTOFF:
-        beam = _fit_above(finite, peak, cell, cutoff)
+        beam = _fit_above(finite, peak, cell, cutoff, compat)
         if beam is not None:
             return beam
         cutoff /= RETRY
     return None
 
 
-def _fit_above(psf, peak, cell, cutoff) -> Beam | None:
-    window = psf[_window(_main_lobe(psf, peak, cutoff, REACH), np.array(peak), psf.shape)]
+def _fit_above(psf, peak, cell, cutoff, compat) -> Beam | None:
+    window = psf[_window(_main_lobe(psf, peak, cutoff, REACH, compat), np.array(peak), psf.shape)]
     oversampling = max(1, int(math.sqrt(TARGET_POINTS // window.size)))
     fine = _resample(window, oversampling)
     fine /= fine.max()
     centre = np.unravel_index(int(np.argmax(fine)), fine.shape)
-    points = _main_lobe(fine, centre, cutoff, (oversampling * min(window.shape) - 1) // 2)
+    points = _main_lobe(fine, centre, cutoff, (oversampling * min(window.shape) - 1) // 2, compat)
     unit = cell[0]
     y, x = ((points[:, k] - centre[k]) * cell[1 - k] / (unit * oversampling) for k in (0, 1))
     try:
@@ -140,12 +159,29 @@ def _fit_above(psf, peak, cell, cutoff) -> Beam | None:
     return None if matrix is None else from_covariance(FOUR_LN2 * unit**2 * np.linalg.inv(matrix))
 
 
-def fit_beams(psf: np.ndarray, cell: tuple[float, float], psfcutoff: float = 0.35) -> list[Beam]:
+def fit_beams(psf: np.ndarray, cell: tuple[float, float], psfcutoff: float = 0.35, compat: str = "") -> list[Beam]:
     """Beam of each channel of `psf` (chan, y, x) or (chan, pol, y, x: the first polarisation).
 
     Channels without one get the beam of the largest area; the list is empty where no channel has any.
     """
     planes = psf if psf.ndim == 3 else psf[:, 0]
-    fitted = [fit_beam(plane, cell, psfcutoff) for plane in planes]
+    fitted = [fit_beam(plane, cell, psfcutoff, compat) for plane in planes]
     largest = max((b for b in fitted if b is not None), key=area, default=None)
     return [] if largest is None else [largest if b is None else b for b in fitted]
+
+
+def beam_at_peak(psf: np.ndarray, cell: tuple[float, float]) -> Beam | None:
+    """The Gaussian that has the curvature of one psf plane (ny, nx) at its peak; None where that is no maximum.
+
+    Where it is far from the fitted beam, the psf is no Gaussian with sidelobes: a narrow core on a plateau, say.
+    """
+    y, x = np.unravel_index(int(np.nanargmax(psf)), psf.shape)
+    around = psf[y - 1 : y + 2, x - 1 : x + 2].astype(np.float64) / psf[y, x]
+    if around.shape != (3, 3) or not (around > 0).all():
+        return None
+    q = -np.log(around)
+    xx, yy = (q[1, 0] + q[1, 2]) / 2, (q[0, 1] + q[2, 1]) / 2
+    xy = (q[0, 0] + q[2, 2] - q[0, 2] - q[2, 0]) / 8
+    matrix = np.array([[xx / cell[0] ** 2, xy / (cell[0] * cell[1])], [0.0, yy / cell[1] ** 2]])
+    matrix[1, 0] = matrix[0, 1]
+    return from_covariance(FOUR_LN2 * np.linalg.inv(matrix)) if np.linalg.eigvalsh(matrix)[0] > 0 else None

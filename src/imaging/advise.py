@@ -19,7 +19,8 @@ image: {{imsize: {size}, cell: {cell}, stokes: I}}
 weighting: {{weighting: briggs, robust: 0.5}}
 gridding: {{epsilon: 1.0e-4}}
 clean: {{deconvolver: hogbom, niter: 10000, nsigma: 4}}
-mask: {{usemask: auto-multithresh}}
+# Clean all of the primary beam. usemask: auto-multithresh finds smaller masks where the psf's sidelobes are low.
+mask: {{usemask: pb, pbmask: 0.2}}
 restore: {{pbcor: true}}
 """
 

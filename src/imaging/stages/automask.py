@@ -60,11 +60,15 @@ def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, 
         before, memory = np.zeros(image.data.shape, dtype=bool), masking.AutomaskState.empty(image.data.shape)
         iterdone, reached = 0, False
     cell, beams = image.grid.cell, beam_image.beams
+    sidelobe = masking.largest_sidelobe(beam_image)
     data, memory, noise = masking.automask(
-        image.data, valid, before, memory,
-        sidelobe=masking.largest_sidelobe(beam_image),
+        image.data, valid, before, memory, sidelobe=sidelobe,
         beam=common_beam(list(beams), config.compat), cell=cell, options=options, iterdone=iterdone,
         threshold_reached=reached, pb=np.broadcast_to(np.nan_to_num(pb_image.data), image.data.shape),
     )  # fmt: skip
+    if not previous and not data.any():
+        brightest = max((n for chan in noise for n in chan), key=lambda n: n.peak)
+        logger.warning("nothing is cleaned, the automatic mask is empty: %s",
+                       masking.why_empty(brightest, sidelobe, options))  # fmt: skip
     levels = [[(n.median, n.sigma, n.peak) for n in chan] for chan in noise]
     return data, {"posmask": memory.posmask, "chanflag": memory.chanflag, "iterdone": memory.iterdone, "noise": levels}

@@ -110,7 +110,7 @@ def jobs(config: Config):
 
 
 def make_job(config: Config, stage: str, inputs: dict, outputs: dict):
-    params = SimpleNamespace(config=config.settings(stage), provenance=config.provenance())
+    params = SimpleNamespace(config=config.settings(stage), provenance=config.provenance({}))
     return stage, SimpleNamespace(input=inputs, output=outputs, params=params, log=["log"], threads=1)
 
 

@@ -356,13 +356,13 @@ class Config(Section):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
         return cut
 
-    def provenance(self) -> dict:
-        """What the headers of the final products say: everything that was set, its hash, and the versions."""
+    def provenance(self, given: dict) -> dict:
+        """What the headers of the final products say: what was set, as `given`, and the versions."""
         from importlib.metadata import version
 
         packages = ("fringeflow", "numpy", "scipy", "numba", "python-casacore", "snakemake")
         return {
-            "config": self.model_dump(mode="json", exclude_defaults=True),
+            "config": _as_given(self.model_dump(mode="json", exclude_defaults=True), given),
             "digest": digest(self.values()),
             "versions": {package: version(package) for package in packages},
         }
@@ -411,6 +411,11 @@ READS: dict[str, tuple[str, ...]] = {
     "report": ("gridding.*", *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
+
+
+def _as_given(chosen: dict, given: dict) -> dict:
+    """`given` at the keys of `chosen`."""
+    return {k: _as_given(v, given[k]) if isinstance(v, dict) else given[k] for k, v in chosen.items() if k in given}
 
 
 def digest(values: dict) -> str:

@@ -37,6 +37,10 @@ class Names:
             raise KeyError(product)
         return f"{stem}.{product}{SUFFIX[self.image_format]}"
 
+    def final_images(self) -> list[str]:
+        """Paths that final images of this run may have, in either format."""
+        return [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
+
     def parse(self, path: str) -> tuple[str, int | None]:
         """The product and the cycle of a path of this run. Raises ValueError for any other path."""
         products = {re.escape(OTHERS[p]): p for p in OTHERS}

@@ -5,7 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
+from imaging.config import Config
 from imaging.io.images import load_image
 from imaging.names import Names
 
@@ -45,9 +47,31 @@ def test_header_tells_the_provenance(finished):
     assert header["TELESCOP"] == "VLA"
     assert header["STOPCODE"] == 9
     assert len(header["CONFHASH"]) == len(header["DATAHASH"]) == 16
-    history = "\n".join(header["HISTORY"])
-    for words in ("tiny.ms: column DATA, 168 rows", "numpy", "fringeflow", '"niter": 200'):
-        assert words in history.replace("\n", "")
+    history, _, configuration = "\n".join(header["HISTORY"]).partition("configuration:\n")
+    for words in ("tiny.ms: column DATA, 168 rows", "numpy", "fringeflow"):
+        assert words in history
+
+
+def test_header_holds_the_configuration(finished):
+    """Word for word, so that it can be run again: the same values, and the user's units."""
+    history = "\n".join(load_image(finished.results / "small.image.fits").header["HISTORY"])
+    written = history.partition("configuration:\n")[2]
+    assert f"cell: {finished.values['image']['cell']}" in written
+    assert Config.parse(yaml.safe_load(written)).values() == Config.parse(finished.values).values()
+
+
+def test_products_of_an_earlier_configuration_are_set_aside(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    copy = type(finished)(tmp_path / "copy", finished.values)
+    image = (copy.results / "small.image.fits").read_bytes()
+    copy.run("restore.pbcor=false", "image_format=casa")
+    assert (copy.results / "small.image").is_dir()
+    assert not [product for product in FINAL if (copy.results / f"small.{product}.fits").exists()]
+    assert (copy.results / "earlier" / "small.image.fits").read_bytes() == image
+    assert (copy.results / "earlier" / "small.image.pbcor.fits").exists()
+    copy.run("restore.pbcor=false")
+    assert (copy.results / "small.image.fits").exists()
+    assert not (copy.results / "small.image").exists()
 
 
 def test_dirty_image_only(project):

@@ -5,6 +5,7 @@ import json
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint
+from imaging.io.atomic import set_aside
 from imaging.names import Names
 from imaging.plugins import deconvolver_module
 from imaging.resources import estimate

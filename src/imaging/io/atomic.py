@@ -66,6 +66,16 @@ def remove_partial(directory: str | os.PathLike) -> list[Path]:
     return found
 
 
+def set_aside(path: str | os.PathLike) -> None:
+    """Move a product that is no longer asked for into the folder `earlier` beside it; nothing where there is none."""
+    path = Path(path)
+    if path.exists():
+        earlier = path.parent / "earlier"
+        earlier.mkdir(exist_ok=True)
+        _remove(earlier / path.name)
+        os.replace(path, earlier / path.name)
+
+
 def _replace(partial: Path, path: Path) -> None:
     if partial.is_dir() and path.exists():  # a directory cannot be renamed over another one
         old = path.with_name(f"{partial.name}.old")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from imaging import units
@@ -51,11 +49,14 @@ def _targets(restoringbeam: list[str], own: tuple[Beam, ...], compat: str) -> tu
 
 def _provenance(decision: CleanState, provenance: dict, history: list[str]) -> dict:
     """What the headers of the final products say of how they were made."""
+    import yaml
+
     versions = [f"{name} {version}" for name, version in provenance["versions"].items()]
+    configuration = yaml.safe_dump(provenance["config"], sort_keys=False, width=70).splitlines()
     return {
         "CONFHASH": (provenance["digest"], "hash of the whole configuration"),
         "NITER": (decision.iterdone, "clean iterations"),
         "NMAJOR": (decision.best_cycle, "clean major cycles"),
         "STOPCODE": (int(decision.stop), decision.stop.sentence[:40]),
-        "HISTORY": [*history, *versions, "configuration: " + json.dumps(provenance["config"], sort_keys=True)],
+        "HISTORY": [*history, *versions, "configuration:", *configuration],
     }

@@ -22,22 +22,53 @@ def run(kernel, images, psfs, masks, *, limit, gain=0.2, threshold=0.0, growth=(
     """(components, fluxes, history, code, images afterwards)."""
     images = images.copy()
     real, scales = images.dtype.type, len(images)
-    runs = [kernel.find_runs(m) for m in masks]
-    starts = np.concatenate([[0], np.cumsum([len(r) for r in runs])])
     volumes = np.array([psfs[a, a].max() for a in range(scales)])
     biases = np.ones(scales, images.dtype) if biases is None else biases.astype(images.dtype)
-    components, fluxes, history = np.zeros((limit, 3), np.int64), np.zeros(limit, images.dtype), np.zeros(limit)
-    n, code = kernel.clean(
-        images, images.view(f"i{images.itemsize}"), psfs, volumes, biases, np.concatenate(runs), starts,
-        real(gain), real(threshold), growth, components, fluxes, history,
-    )  # fmt: skip
-    return components[:n], fluxes[:n], history[:n], code, images
+    found = np.zeros((limit, 3), np.int64), np.zeros(limit, images.dtype), np.zeros(limit)
+    if kernel is clean_reference:
+        n, code = kernel.clean(images, psfs, volumes, biases, masks, real(gain), real(threshold), growth, *found)
+        return *(f[:n] for f in found), code, images
+    bits = images.view(f"i{images.itemsize}")
+    runs, tiles = (list(part) for part in zip(*(kernel.find_runs(m) for m in masks), strict=True))
+    for a in range(1, scales):
+        tiles[a][:, :2] += sum(len(r) for r in runs[:a])
+    starts = np.cumsum([0] + [len(t) for t in tiles])
+    runs, tiles = np.concatenate(runs), np.concatenate(tiles)
+    reach = np.stack([[kernel.psf_bounds(psf, *images.shape[1:]) for psf in row] for row in psfs])
+    bounds, applied = np.empty(len(tiles)), np.zeros(len(tiles), np.int64)
+    found = *found, np.zeros(limit, np.int64)
+    n = 0
+    for end in (limit // 3, limit):  # in two calls, as when there is no more room for components
+        n, code = kernel.clean(
+            images, bits, psfs, reach, volumes, biases, runs, tiles, starts, real(gain), real(threshold), growth,
+            *(f[:end] for f in found), n, bounds, applied,
+        )  # fmt: skip
+        if code != clean.GOING_ON:
+            break
+    kernel.settle(images, bits, psfs, runs, tiles, starts, *found[:2], found[3], n, bounds, applied)
+    return *(f[:n] for f in found[:3]), code, images
 
 
-def test_runs_are_the_maximal_ones(kernel):
-    mask = np.array([[1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0]], bool)
-    assert kernel.find_runs(mask).tolist() == [[0, 0, 2], [0, 3, 4], [2, 0, 4], [3, 1, 2]]
-    assert kernel.find_runs(np.zeros((3, 3), bool)).shape == (0, 3)
+def test_runs_are_the_maximal_ones_of_each_tile():
+    high, wide = clean.TILE_Y, clean.TILE_X
+    mask = np.zeros((high + 4, wide + 6), bool)
+    mask[0, [0, 1, 3]] = mask[2, wide - 2 : wide + 3] = mask[high + 3, 5] = True
+    runs, tiles = clean.find_runs(mask)
+    assert runs.tolist() == [[0, 0, 2], [0, 3, 4], [2, wide - 2, wide], [2, wide, wide + 3], [high + 3, 5, 6]]
+    assert tiles.tolist() == [[0, 3, 0, 0], [3, 4, 0, 1], [4, 5, 1, 0]]
+    assert [len(part) for part in clean.find_runs(np.zeros((3, 3), bool))] == [0, 0]
+
+
+def test_bounds_hold_for_every_pair_of_pixels():
+    rng = np.random.default_rng(4)
+    psf, (ny, nx) = rng.normal(size=(41, 90)), (40, 150)
+    reach = clean.psf_bounds(psf, ny, nx)
+    for _ in range(2000):
+        y, x, row, column = rng.integers([ny, nx, ny, nx])
+        away = row // clean.TILE_Y - y // clean.TILE_Y, column // clean.TILE_X - x // clean.TILE_X
+        i, j = row - y + 20, column - x + 45
+        if 0 <= i < 41 and 0 <= j < 90:
+            assert abs(psf[i, j]) <= reach[reach.shape[0] // 2 + away[0], reach.shape[1] // 2 + away[1]]
 
 
 def test_one_point_source_is_found_with_the_loop_gain(kernel):
@@ -106,9 +137,9 @@ def test_divergence_stops(kernel, growth):
 @pytest.mark.parametrize("scales", [1, 3])
 def test_fast_equals_reference(scales, dtype):
     rng = np.random.default_rng(scales)
-    shape = (24, 31)
+    shape = (40, 150)
     images = rng.normal(size=(scales, *shape)).astype(dtype)
-    psfs = np.stack([[psf_like(rng, (17, 24), dtype) for _ in range(scales)] for _ in range(scales)])
+    psfs = np.stack([[psf_like(rng, (49, 60), dtype) for _ in range(scales)] for _ in range(scales)])
     masks = rng.random((scales, *shape)) < 0.7
     biases = np.linspace(1, 0.6, scales)
     fast, reference = (
@@ -118,7 +149,7 @@ def test_fast_equals_reference(scales, dtype):
     for a, b in zip(fast[1:3], reference[1:3], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6 if dtype == np.float32 else 1e-13)
     assert fast[3] == reference[3]
-    np.testing.assert_array_equal(fast[4], reference[4])
+    np.testing.assert_allclose(fast[4], reference[4], rtol=0, atol=2e-6 if dtype == np.float32 else 1e-14)
     assert len(set(fast[0][:, 0])) == scales
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from imaging.algorithms.convolving import convolve_patch, convolve_periodic
-from imaging.deconvolution.planes import PlaneJob, clean_planes, run_kernel
+from imaging.deconvolution.planes import GROWTH, PlaneJob, Search, clean_planes
 from imaging.kernels import clean as kernel
 
 MASK_SHARE = 0.9  # of a component that must lie inside the mask
 BORDER = 1.5  # radii kept clear of the image's edge
 CASA_GROWTH = (1.5, 0.0)  # strength, against the first
-GROWTH = (4.0, 1.0)  # figure of merit (strength squared), against the smallest
 
 # Schwab's rational approximation of the prolate spheroidal function, m = 6, alpha = 1 (VLA Sci. Memo 132):
 # numerator and denominator in nu^2 - end^2, for nu below 0.75 and up to 1.
@@ -91,10 +90,9 @@ def _clean_plane(job: PlaneJob) -> int:
     volumes = np.array([np.abs(psfs[a, a]).max() for a in range(len(scales))])
     bias = job.options.get("smallscalebias", 0.0)
     biases = 1 - bias * np.array(scales) / scales[-1] if scales[-1] else np.ones(len(scales))
-    components, fluxes, history, code = run_kernel(
-        images, psfs, volumes, biases, np.ascontiguousarray(masks[:, *box]), job.gain, job.threshold,
-        job.max_iterations, CASA_GROWTH if casa else GROWTH,
-    )  # fmt: skip
+    search = Search(images, psfs, masks[:, *box])
+    growth = CASA_GROWTH if casa else GROWTH
+    components, fluxes, history, code = search(volumes, biases, job.gain, job.threshold, job.max_iterations, growth)
     if code == kernel.DIVERGING and not casa:
         best = int(np.argmin(history))
         components, fluxes = components[:best], fluxes[:best]

@@ -12,7 +12,7 @@ from imaging.contracts import Meta
 from imaging.kernels import clean as kernel
 from imaging.state import PlaneResult, PlaneStop
 
-CHUNK = 20_000  # components recorded in one call of the kernel
+CHUNK = 20_000  # components for which there is room at first
 GROWTH = (4.0, 1.0)  # of the figure of merit, against the smallest, that counts as divergence
 NO_SCALES = np.ones((1, 1, 1))
 FEW = 500  # one pixel in so many is cleaned in a round that may be cut short for it:
@@ -92,10 +92,8 @@ def clean_bright_pixels(job: PlaneJob, patch: np.ndarray, fraction: float) -> in
         lowest = min(lowest, highest)
         level = max(job.threshold, fraction * highest, min(_few(job), SHALLOWEST * highest))
         active = job.mask & (np.abs(job.residual) >= min(level, highest))
-        components, fluxes, history, code = run_kernel(
-            job.residual[None].copy(), patch[None, None], one, one, active[None], job.gain, level,
-            job.max_iterations - done, GROWTH,
-        )  # fmt: skip
+        search = Search(job.residual[None].copy(), patch[None, None], active[None])
+        components, fluxes, history, code = search(one, one, job.gain, level, job.max_iterations - done, GROWTH)
         if code == kernel.DIVERGING:
             best = int(np.argmin(history))
             components, fluxes = components[:best], fluxes[:best]
@@ -131,24 +129,34 @@ def stop_code(done: int, budget: int, before: float, after: float, cycle: float,
     return code
 
 
-def run_kernel(images, psfs, volumes, biases, masks, gain, threshold, limit, growth):
-    """Find up to `limit` components; arrays as in `kernels.clean.clean`, masks (scale, ny, nx).
+class Search:
+    """The component search of `kernels.clean` on images (scale, ny, nx), psfs (scale, scale, py, px) and masks.
 
-    Returns components (n, 3), fluxes (n,), figures of merit (n,) and the kernel's code. All arithmetic is in the
-    dtype of `images`.
+    All arithmetic is in the dtype of `images`, which is brought up to date only where needed.
     """
-    real, bits = images.dtype.type, images.view(f"i{images.itemsize}")
-    runs = [kernel.find_runs(np.ascontiguousarray(m)) for m in masks]
-    starts = np.concatenate([[0], np.cumsum([len(r) for r in runs])])
-    parts, code, remaining = [], kernel.GOING_ON, limit
-    while remaining > 0 and code == kernel.GOING_ON:
-        room = min(remaining, CHUNK)
-        components, fluxes, history = np.empty((room, 3), np.int64), np.empty(room, images.dtype), np.empty(room)
-        n, code = kernel.clean(
-            images, bits, psfs, volumes.astype(images.dtype), biases.astype(images.dtype), np.concatenate(runs), starts,
-            real(gain), real(threshold), growth, components, fluxes, history,
-        )  # fmt: skip
-        parts.append((components[:n], fluxes[:n], history[:n]))
-        remaining -= n
-    components, fluxes, history = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return components, fluxes, history, code
+
+    def __init__(self, images, psfs, masks):
+        self.images, self.psfs, self.bits = images, psfs, images.view(f"i{images.itemsize}")
+        found = [kernel.find_runs(np.ascontiguousarray(mask)) for mask in masks]
+        before = np.cumsum([0] + [len(runs) for runs, _ in found])
+        self.starts = np.cumsum([0] + [len(tiles) for _, tiles in found])
+        self.runs = np.concatenate([runs for runs, _ in found])
+        self.tiles = np.concatenate([tiles for _, tiles in found])
+        for a, n in enumerate(before[:-1]):
+            self.tiles[self.starts[a] : self.starts[a + 1], :2] += n
+        self.reach = np.stack([[kernel.psf_bounds(psf, *images.shape[1:]) for psf in row] for row in psfs])
+        self.bounds, self.applied = np.empty(len(self.tiles)), np.zeros(len(self.tiles), np.int64)
+
+    def __call__(self, volumes, biases, gain, threshold, limit, growth):
+        """Components (n, 3), fluxes (n,), figures of merit (n,) and the kernel's code; n is `limit` at most."""
+        real = self.images.dtype.type
+        found = np.empty((0, 3), np.int64), np.empty(0, self.images.dtype), np.empty(0), np.empty(0, np.int64)
+        done, code = 0, kernel.GOING_ON
+        while done < limit and code == kernel.GOING_ON:
+            room = min(limit, max(CHUNK, 2 * done))
+            found = tuple(np.concatenate([f, np.empty((room - done, *f.shape[1:]), f.dtype)]) for f in found)
+            done, code = kernel.clean(
+                self.images, self.bits, self.psfs, self.reach, volumes.astype(real), biases.astype(real), self.runs,
+                self.tiles, self.starts, real(gain), real(threshold), growth, *found, done, self.bounds, self.applied,
+            )  # fmt: skip
+        return *(f[:done] for f in found[:3]), code

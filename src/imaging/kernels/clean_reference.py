@@ -5,13 +5,6 @@ import numpy as np
 from imaging.kernels.clean import BELOW_THRESHOLD, DIVERGING, GOING_ON
 
 
-def find_runs(mask):
-    """Maximal horizontal runs of True in `mask`: row, first column, column after the last."""
-    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    rows, first = np.nonzero(edges == 1)
-    return np.stack([rows, first, np.nonzero(edges == -1)[1]], axis=1).astype(np.int64)
-
-
 def _shifted(psf, shape, y, x):
     """The psf with its centre on (y, x), zero beyond its edges."""
     out = np.zeros(shape, psf.dtype)
@@ -21,12 +14,8 @@ def _shifted(psf, shape, y, x):
     return out
 
 
-def clean(images, bits, psfs, volumes, biases, runs, starts, gain, threshold, growth, components, fluxes, history):
-    """Same arguments and results as the fast one (bits unused); images are only meaningful inside the runs."""
-    masks = np.zeros(images.shape, bool)
-    for a in range(len(images)):
-        for row, first, last in runs[starts[a] : starts[a + 1]]:
-            masks[a, row, first:last] = True
+def clean(images, psfs, volumes, biases, masks, gain, threshold, growth, components, fluxes, history):
+    """Arguments and results of the fast one, with masks (scale, ny, nx) for its runs; images is kept up to date."""
     first, smallest = 0.0, np.inf
     for n in range(len(components)):
         peaks = [

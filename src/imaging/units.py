@@ -74,7 +74,7 @@ def _sexagesimal(text: str, hours: bool) -> float:
 
 
 def parse_direction(value: str) -> tuple[float, float]:
-    """A direction such as `J2000 13h31m08.3 +30d30m33` as (ra, dec) in rad, ICRS/J2000.
+    """A direction such as `J2000 13h31m08.3 +30d30m33` as (ra, dec) in rad, in `direction_frame`.
 
     B1950 is converted with astropy. Raises ValueError where the text is no direction.
     """
@@ -94,6 +94,12 @@ def parse_direction(value: str) -> tuple[float, float]:
         moved = SkyCoord(ra, dec, unit="rad", frame="fk4").transform_to(FK5(equinox="J2000"))
         ra, dec = float(moved.ra.rad), float(moved.dec.rad)
     return ra % (2 * math.pi), dec
+
+
+def direction_frame(value: str) -> str:
+    """The frame that `parse_direction` gives a direction in: ICRS, FK5 (J2000), or "" where the text names none."""
+    words = str(value).replace(",", " ").split()
+    return "" if len(words) < 3 else "ICRS" if words[0].upper() == "ICRS" else "FK5"
 
 
 def parse_stokes(text: str) -> tuple[str, ...]:

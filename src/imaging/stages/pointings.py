@@ -51,7 +51,9 @@ def image_centre(reader: Reader, phasecenter: str | int) -> tuple[tuple[float, f
                            next_step="choose one of these, a direction, or '' for the first selected")  # fmt: skip
     frame = phase_rotation.EQUATORIAL.get(meta.frames[field], "FK5")
     if isinstance(phasecenter, str) and phasecenter:
-        return units.parse_direction(phasecenter), frame
+        given = units.parse_direction(phasecenter)
+        (ra, dec), _ = phase_rotation.to_frame(given, units.direction_frame(phasecenter) or frame, frame)
+        return (ra % (2 * np.pi), dec), frame
     return field_centre(meta, field, frame)[0], frame
 
 

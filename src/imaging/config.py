@@ -64,7 +64,7 @@ class ImageSection(Section):
     cell: Annotated[tuple[Angle, ...], BeforeValidator(as_list)] = ("1arcsec",)
     """Pixel size: 60arcsec, or [x, y]."""
     phasecenter: str | int = ""
-    """Image centre: 'J2000 13h31m08.3 +30d30m33', a field id, or '' for the first selected field."""
+    """Image centre: 'J2000 13h31m08.3 +30d30m33' (or ICRS, B1950; none: the data's), a field id, '' for the first."""
     stokes: str = "I"
     """Planes: I, Q, U, V, IQ, IV, QU, UV, IQUV, ... or correlations XX, YY, RR, LL, XXYY, RRLL, ..."""
     specmode: Literal["mfs", "cube"] = "mfs"
@@ -203,13 +203,13 @@ class Clean(Section):
     gain: float = Field(0.1, gt=0, le=1)
     """Fraction of the peak removed by each component."""
     niter: int = Field(0, ge=0)
-    """Most components; 0 makes only the dirty image."""
+    """Most components, of all planes together (a minor cycle may take what is left in each); 0 for a dirty image."""
     threshold: Flux = 0.0
     """Peak residual at which to stop."""
     nsigma: float = Field(0.0, ge=0)
     """Stop at so many times the robust noise; 0 for not."""
     cycleniter: int = Field(-1, ge=-1)
-    """Most components a minor cycle; -1 for niter."""
+    """Most components of a plane in a minor cycle; -1 for niter."""
     cyclefactor: float = Field(1.0, gt=0)
     """Multiplies the sidelobe level that ends a minor cycle."""
     minpsffraction: Fraction = 0.05

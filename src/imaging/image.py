@@ -48,7 +48,8 @@ class Grid:
 class Image:
     """One image product.
 
-    `data` (chan, pol, y, x); `unit` as FITS writes it; `beams` one a channel, or empty; `valid` the pixels that
+    `data` (chan, pol, y, x); `unit` as FITS writes it; `beams` one a channel (of no size where a channel has no
+    data), or empty; `valid` the pixels that
     mean something (same shape, bool) or None for all of them; `header` further FITS keywords: value or
     (value, comment).
     """
@@ -64,8 +65,8 @@ class Image:
         """The same sky with other pixel values (and whatever else `changes` names)."""
         return replace(self, data=data, **changes)
 
-    def usable(self, shape: tuple[int, ...], pblimit: float) -> np.ndarray:
-        """Of this primary beam: the pixels of a cube of `shape` that count, bool; all of them where pblimit < 0."""
+    def usable(self, shape: tuple[int, ...], pblimit: float = 0.0) -> np.ndarray:
+        """The pixels of a cube of `shape` that count here, bool; of a primary beam all of them where pblimit < 0."""
         if pblimit < 0 or self.valid is None:
             return np.ones(shape, dtype=bool)
         return np.broadcast_to(self.valid, shape).copy()

@@ -1,5 +1,6 @@
 """The whole loop, stage after stage in this process: cubes of all polarisations, channels without data, limits."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -121,19 +122,26 @@ def run(gap_ms, tmp_path):
 EMPTY = 1  # the flagged channel, frequencies upwards
 
 
-def test_a_channel_without_data_in_a_cube_of_all_polarisations(run):
+USED = [0, 2, 3]
+
+
+def test_a_channel_without_data_in_a_cube_of_all_polarisations(run, caplog):
     made = run()
+    assert caplog.text.count("channels without data, left blank: 1 (1404 MHz)") == 1
     assert made.states[-1].stop == StopCode.NSIGMA
     image, residual, point = made.image("image"), made.image("residual"), made.image("psf")
     assert image.data.shape == (4, 4, 64, 64)
-    assert not point.data[EMPTY].any()
-    assert len(image.beams) == 4
-    for product in ("image", "image.pbcor", "residual", "model"):
-        pixels = made.image(product).data
-        assert np.isfinite(pixels).all()
-        assert not pixels[EMPTY].any()
-    dirty = made.image("residual", 0)
-    used = [chan for chan in range(4) if chan != EMPTY]
+    for product in ("image", "image.pbcor", "residual", "psf"):
+        pixels = made.image(product)
+        assert np.isfinite(pixels.data).all()
+        assert not pixels.valid[EMPTY].any()
+        assert pixels.valid[USED].any((1, 2, 3)).all()
+    assert point.valid[USED].all()
+    for product in ("model", "mask"):
+        assert not made.image(product).data[EMPTY].any()
+    for beams in (point.beams, image.beams):
+        assert [beam.major > 0 for beam in beams] == [chan in USED for chan in range(4)]
+    dirty, used = made.image("residual", 0), USED
     limit = made.image("pb").valid
     for pol in (1, 2, 3):  # faint beside the noise of Stokes I, and cleaned all the same
         left, found = (np.abs(x.data[used, pol] * limit[used, 0]).max() for x in (residual, dirty))
@@ -145,7 +153,7 @@ def test_pixels_that_are_masked(run):
     valid = made.image("pb").valid
     assert 0.5 < valid.mean() < 0.95
     for product in ("image", "image.pbcor", "residual"):
-        assert (made.image(product).valid == valid).all()
+        assert (made.image(product).valid[USED] == valid[USED]).all()
     assert not made.image("model").data[~np.broadcast_to(valid, (4, 4, 64, 64))].any()
     inside, beam = valid[0, 0], made.image("pb").data[0, 0]
     for pol in range(4):
@@ -155,11 +163,11 @@ def test_pixels_that_are_masked(run):
 
 def test_a_negative_pblimit_leaves_the_image_whole(run):
     made = run(primary_beam={"pblimit": -0.2}, mask={"usemask": "pb", "pbmask": 0.5}, clean={"niter": 50})
-    assert made.image("image").valid is None
-    assert made.image("residual").valid is None
-    assert 0.5 < made.image("image.pbcor").valid.mean() < 0.95
+    for product in ("image", "residual"):
+        assert [plane.all() for plane in made.image(product).valid] == [chan in USED for chan in range(4)]
+    assert 0.5 < made.image("image.pbcor").valid[USED].mean() < 0.95
     beam = np.broadcast_to(made.image("pb").data, (4, 4, 64, 64))
-    assert ((made.image("mask").data > 0) == (beam > 0.5)).all()
+    assert ((made.image("mask").data > 0) == (beam > 0.5))[USED].all()
     assert not made.image("model").data[beam <= 0.5].any()
 
 
@@ -174,15 +182,28 @@ def test_casa_s_ways_through_all_stages(run, image_format):
     assert image.unit == "Jy/beam"
     assert len(set(image.beams)) == 1
     assert np.isfinite(image.data).all()
+    assert not image.valid[EMPTY].any()
+    assert made.image("psf").beams[EMPTY].major == 0
     assert made.image("model").data.any()
 
 
 def test_without_iterations_the_residual_is_the_dirty_image(run):
     made = run(clean={"niter": 0}, mask={"usemask": "auto-multithresh"})
     assert [state.stop for state in made.states] == [StopCode.NITER]
-    inside = np.broadcast_to(made.image("pb").valid, (4, 4, 64, 64))
+    inside = np.broadcast_to(made.image("pb").valid, (4, 4, 64, 64)).copy()
+    inside[EMPTY] = False
     np.testing.assert_array_equal(made.image("residual").data[inside], made.image("residual", 0).data[inside])
     assert not made.image("model").data.any()
+
+
+def test_a_report_without_a_measured_accuracy(run, monkeypatch):
+    """Where no sampled pixel is on the sky there is no accuracy to tell; JSON has no NaN."""
+    monkeypatch.setattr(report, "measure_accuracy", lambda *_: float(np.mean([])))
+    made = run(clean={"niter": 0})
+    told = json.loads(Path(made.names.report()).read_text(), parse_constant=pytest.fail)
+    assert told["direct_sum_error"] is None
+    assert told["image_peak"] == made.image("image").data[made.image("image").valid].max()
+    assert 0 < told["image_rms"] < told["image_peak"]
 
 
 def test_an_image_smaller_than_its_beam_is_refused(run):

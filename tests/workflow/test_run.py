@@ -24,6 +24,9 @@ def test_products_are_there_and_consistent(finished):
     np.testing.assert_allclose(image["image.pbcor"].data[valid], pbcor, rtol=1e-6)
     assert image["image"].beams == image["psf"].beams
     assert image["model"].unit == "Jy/pixel"
+    assert image["mask"].beams == ()
+    kinds = {"psf": "Beam", "pb": "Beam", "sumwt": "Weight", "mask": "Mask"}
+    assert {product: image[product].header["BTYPE"] for product in FINAL} == dict.fromkeys(FINAL, "Intensity") | kinds
     report = json.loads((finished.results / "small.report.json").read_text())
     assert report["stopcode"] == 9
     assert report["direct_sum_error"] < 2 * report["epsilon"]
@@ -46,6 +49,7 @@ def test_header_tells_the_provenance(finished):
     header = load_image(finished.results / "small.image.fits").header
     assert header["TELESCOP"] == "VLA"
     assert header["STOPCODE"] == 9
+    assert header["STOPDESC"] == "major-cycle limit reached"
     assert len(header["CONFHASH"]) == len(header["DATAHASH"]) == 16
     history, _, configuration = "\n".join(header["HISTORY"]).partition("configuration:\n")
     for words in ("tiny.ms: column DATA, 168 rows", "numpy", "fringeflow"):

@@ -115,9 +115,9 @@ def sidelobe_level(psf: np.ndarray, beam: Beam, cell: tuple[float, float]) -> fl
 
 
 def largest_sidelobe(psf: Image) -> float:
-    """The sidelobe level of a psf: one number for all channels."""
+    """The sidelobe level of a psf: one number for all channels that have data."""
     planes = zip(psf.data[:, 0], psf.beams, strict=True)
-    return max(sidelobe_level(plane, beam, psf.grid.cell) for plane, beam in planes)
+    return max(sidelobe_level(plane, beam, psf.grid.cell) for plane, beam in planes if beam.major > 0)
 
 
 def make_thresholds(noise: Noise, sidelobe: float, options: AutomaskOptions) -> Thresholds:

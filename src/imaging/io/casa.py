@@ -18,6 +18,8 @@ from imaging.errors import ImagingError
 from imaging.image import Beam, Image
 from imaging.io.header import FRAMES, SPECSYS, frequency_axis, image_from, mjd
 
+NO_BEAM = 1e-12
+"""arcsec: stands for the beam of a channel without data, because casacore refuses beams of no size."""
 _INFO = {"OBJECT", "BTYPE", "TELESCOP", "OBSERVER", "DATE-OBS", "MJD-OBS", "TIMESYS", "HISTORY"}
 
 
@@ -143,8 +145,8 @@ def _image_info(image: Image, header: dict) -> dict:
 
 def _beam_record(beam: Beam) -> dict:
     return {
-        "major": {"value": math.degrees(beam.major) * 3600, "unit": "arcsec"},
-        "minor": {"value": math.degrees(beam.minor) * 3600, "unit": "arcsec"},
+        "major": {"value": max(math.degrees(beam.major) * 3600, NO_BEAM), "unit": "arcsec"},
+        "minor": {"value": max(math.degrees(beam.minor) * 3600, NO_BEAM), "unit": "arcsec"},
         "positionangle": {"value": math.degrees(beam.pa), "unit": "deg"},
     }
 
@@ -254,7 +256,8 @@ def _direction_keywords(record: dict, numbers: list[int]) -> dict:
 def _beams(info: dict, nchan: int) -> tuple[Beam, ...]:
     def beam(record: dict) -> Beam:
         scale = {"arcsec": math.pi / 648000, "arcmin": math.pi / 10800, "deg": math.pi / 180, "rad": 1.0}
-        return Beam(*(record[k]["value"] * scale[record[k]["unit"]] for k in ("major", "minor", "positionangle")))
+        sizes = [record[k]["value"] * scale[record[k]["unit"]] for k in ("major", "minor", "positionangle")]
+        return Beam(*sizes) if sizes[0] > 1.5 * NO_BEAM * scale["arcsec"] else Beam(0.0, 0.0)
 
     if "restoringbeam" in info:
         return (beam(info["restoringbeam"]),) * nchan

@@ -22,7 +22,8 @@ def automask(residual: str, psf: str, pb: str, previous="", previous_automask=""
     In the first cycle there is no `previous` mask, `state` or `minor` result.
     """
     image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
-    valid = pb_image.usable(image.data.shape, config.primary_beam.pblimit)
+    shape = image.data.shape
+    valid = pb_image.usable(shape, config.primary_beam.pblimit) & beam_image.usable(shape)
     if config.mask.usemask == "auto-multithresh":
         data, memory = _automatic(image, beam_image, pb_image, valid, previous, previous_automask, state, minor, config)
     else:
@@ -32,7 +33,7 @@ def automask(residual: str, psf: str, pb: str, previous="", previous_automask=""
     logger.info("mask: %d pixels", np.count_nonzero(data))
     with atomic_path(automask) as partial:
         np.savez_compressed(partial, **memory)
-    save_image(image.with_data(data.astype(np.float32), unit="", beams=beam_image.beams), mask)
+    save_image(image.with_data(data.astype(np.float32), unit="", header=image.header | {"BTYPE": "Mask"}), mask)
 
 
 def _given(image: Image, pb_image: Image, config) -> np.ndarray:

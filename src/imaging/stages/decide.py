@@ -22,7 +22,8 @@ def decide(
 ) -> None:
     """Write the `state` of this cycle; in the first one there is no `previous` state or `minor` result."""
     image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
-    valid = pb_image.usable(image.data.shape, config.primary_beam.pblimit)
+    shape = image.data.shape
+    valid = pb_image.usable(shape, config.primary_beam.pblimit) & beam_image.usable(shape)
     limits = Limits(**{name: getattr(config.clean, name) for name in LIMITS})
     cleaned = load_image(mask).data > 0
     automatic = config.mask.usemask == "auto-multithresh"

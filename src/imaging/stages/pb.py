@@ -35,4 +35,4 @@ def pb(vis: str, weights: str, *, pb: str, config) -> None:
         data = primary_beam(grid, model, samples, pointing)
     data, valid = apply_limit(data, chosen.pblimit)
     grid = replace(grid, stokes=grid.stokes[:1])
-    save_image(Image(data, grid, "", valid=valid, header=header(store)), pb)
+    save_image(Image(data, grid, "", valid=valid, header=header(store) | {"BTYPE": "Beam"}), pb)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from imaging.algorithms.beam_fitting import beam_at_peak, fit_beams
 from imaging.algorithms.major_cycle import image_sums, normalise
 from imaging.errors import ImagingError
-from imaging.image import Beam, Image
+from imaging.image import Beam, Grid, Image
 from imaging.io.images import save_image
 from imaging.log import logger
 from imaging.stages.plan import accuracy, header, open_parts
@@ -17,7 +19,10 @@ UNLIKE = 1.5  # ratio of the fitted beam to the one of the psf's curvature that 
 
 
 def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 1) -> None:
-    """Make the image `psf` (peak 1, beams fitted) and the image `sumwt` (one pixel a plane)."""
+    """Make the image `psf` (peak 1, beams fitted) and the image `sumwt` (one pixel a plane).
+
+    Channels without data are blank and have a beam of no size.
+    """
     store, grid, parts = open_parts(vis, weights, config.image)
     grid = replace(grid, stokes=grid.stokes[:1])
     sums, sum_of_weights = image_sums(parts, grid, accuracy(config.gridding), psf=True, threads=threads)
@@ -27,7 +32,8 @@ def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 
                            next_step="check flags, weighting and image.cell")  # fmt: skip
     ny, nx = grid.shape
     data = normalise(sums, sums[:, 0, ny // 2, nx // 2])  # peak exactly 1
-    beams = fit_beams(data[:, 0], grid.cell, config.clean.psfcutoff, config.compat)
+    filled = sum_of_weights > 0
+    beams = fit_beams(data[filled, 0], grid.cell, config.clean.psfcutoff, config.compat)
     extent = min(n * c for n, c in zip(grid.shape[::-1], grid.cell, strict=True))
     if not beams or max(beam.major for beam in beams) > extent:
         raise ImagingError("The image is smaller than the main lobe of its psf.",
@@ -37,14 +43,31 @@ def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 
                            next_step="set image.cell:"
                            f" {format_angle(1 / (5 * store.meta['max_uv_wavelengths']))}, or a larger image.imsize"
                            )  # fmt: skip
-    for freq, beam, plane in zip(grid.freq, beams, data[:, 0], strict=True):
+    fitted = iter(beams)
+    beams = tuple(next(fitted) if used else Beam(0.0, 0.0) for used in filled)
+    _tell(grid, beams, data[:, 0])
+    origin = header(store)
+    valid = None if filled.all() else np.broadcast_to(filled[:, None, None, None], data.shape)
+    save_image(Image(data, grid, "Jy/beam", beams, valid, origin | {"BTYPE": "Beam"}), psf)
+    point = replace(grid, shape=(1, 1))
+    weight = sum_of_weights[:, None, None, None].astype("f4")
+    save_image(Image(weight, point, "", header=origin | {"BTYPE": "Weight"}), sumwt)
+
+
+def _tell(grid: Grid, beams: tuple[Beam, ...], planes: np.ndarray) -> None:
+    """Log the beam of each channel, and warn of those that the psf's peak contradicts and of channels without data."""
+    empty = np.flatnonzero([beam.major == 0 for beam in beams])
+    for chan, (freq, beam) in enumerate(zip(grid.freq, beams, strict=True)):
+        if chan in empty:
+            continue
         logger.info("%.6g MHz: beam %s x %s, PA %.2f deg", freq / 1e6, format_angle(beam.major),
                     format_angle(beam.minor), beam.pa * 57.29577951308232)  # fmt: skip
-        _compare(beam, beam_at_peak(plane, grid.cell))
-    origin = header(store)
-    save_image(Image(data, grid, "Jy/beam", beams=beams, header=origin), psf)
-    point = replace(grid, shape=(1, 1))
-    save_image(Image(sum_of_weights[:, None, None, None].astype("f4"), point, "", header=origin), sumwt)
+        _compare(beam, beam_at_peak(planes[chan], grid.cell))
+    runs = [run[[0, -1]] for run in np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1) if len(run)]
+    if runs:
+        logger.warning("channels without data, left blank: %s", ", ".join(
+            f"{'~'.join(map(str, dict.fromkeys(run.tolist())))}"
+            f" ({'~'.join(dict.fromkeys(f'{grid.freq[i] / 1e6:.6g}' for i in run))} MHz)" for run in runs))  # fmt: skip
 
 
 def _compare(fitted: Beam, core: Beam | None) -> None:

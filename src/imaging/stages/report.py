@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from imaging.algorithms.major_cycle import measure_accuracy
+from imaging.algorithms.source_measuring import robust_rms
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
 from imaging.stages.plan import accuracy, open_parts
@@ -21,7 +23,9 @@ def report(states: list[str], minors: list[str], vis: str, weights: str, image: 
     restored = load_image(image)
     store, grid, parts = open_parts(vis, weights, config.image)
     last = decisions[-1]
-    values = restored.data[np.isfinite(restored.data)]
+    values = restored.data[restored.usable(restored.data.shape)]
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # no sampled pixel may be on the sky
+        error = measure_accuracy(parts, grid, accuracy(config.gridding))
     summary = {
         "stopcode": int(last.stop),
         "stopDescription": last.stop.sentence,
@@ -40,10 +44,11 @@ def report(states: list[str], minors: list[str], vis: str, weights: str, image: 
             for d, m in zip(decisions, [*found, None], strict=True)
         ],
         "beams_rad": [[b.major, b.minor, b.pa] for b in restored.beams],
-        "image_peak": float(values.max(initial=-np.inf)) if values.size else None,
-        "direct_sum_error": measure_accuracy(parts, grid, accuracy(config.gridding)),
+        "image_peak": float(values.max()) if values.size else None,
+        "image_rms": robust_rms(values) if values.size else None,
+        "direct_sum_error": error if error is not None and np.isfinite(error) else None,
         "epsilon": config.gridding.epsilon,
         "data": store.meta["parts"],
     }
     with atomic_path(report) as partial:
-        partial.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
+        partial.write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n")

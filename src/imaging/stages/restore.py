@@ -19,14 +19,16 @@ def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str =
     left, beam_image = load_image(residual), load_image(psf)
     components = load_image(model).data if model else np.zeros_like(left.data)
     cleaned = load_image(mask)
-    valid = load_image(pb).usable(left.data.shape, config.primary_beam.pblimit)
+    shape = left.data.shape
+    valid = load_image(pb).usable(shape, config.primary_beam.pblimit) & beam_image.usable(shape)
     own = beam_image.beams
     targets = _targets(config.restore.restoringbeam, own, config.compat)
-    data = np.empty_like(left.data)
-    for chan, pol in np.ndindex(left.data.shape[:2]):
-        data[chan, pol] = restoring.restore(
-            components[chan, pol], left.data[chan, pol], targets[chan], left.grid.cell, own[chan], config.compat
-        )
+    data = np.zeros_like(left.data)
+    for chan, pol in np.ndindex(shape[:2]):
+        if own[chan].major > 0:
+            data[chan, pol] = restoring.restore(
+                components[chan, pol], left.data[chan, pol], targets[chan], left.grid.cell, own[chan], config.compat
+            )
     with open(state) as file:
         decision = CleanState.from_json(file.read())
     header = left.header | _provenance(decision, provenance, left.header.get("HISTORY", []))
@@ -34,7 +36,7 @@ def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str =
     save_image(left.with_data(data, beams=targets, valid=valid), image)
     save_image(left.with_data(left.data, beams=own, valid=valid), residual_out)
     save_image(left.with_data(components, unit="Jy/pixel"), model_out)
-    save_image(cleaned.with_data(cleaned.data, header=header), mask_out)
+    save_image(cleaned.with_data(cleaned.data, header=header | {"BTYPE": "Mask"}), mask_out)
 
 
 def _targets(restoringbeam: list[str], own: tuple[Beam, ...], compat: str) -> tuple[Beam, ...]:
@@ -57,6 +59,7 @@ def _provenance(decision: CleanState, provenance: dict, history: list[str]) -> d
         "CONFHASH": (provenance["digest"], "hash of the whole configuration"),
         "NITER": (decision.iterdone, "clean iterations"),
         "NMAJOR": (decision.best_cycle, "clean major cycles"),
-        "STOPCODE": (int(decision.stop), decision.stop.sentence[:40]),
+        "STOPCODE": (int(decision.stop), "why clean stopped, tclean's number"),
+        "STOPDESC": decision.stop.sentence,
         "HISTORY": [*history, *versions, "configuration:", *configuration],
     }

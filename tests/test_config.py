@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from imaging import config_files
-from imaging.config import READS, Config, good_size
+from imaging.config import READS, Config, good_size, nearest_size
 from imaging.config_base import load_values
 from imaging.errors import ImagingError
 
@@ -71,12 +71,21 @@ def test_what_stages_read_exists_and_every_parameter_is_read():
         ({"clean": {"nitr": 5}}, ["clean.nitr", "nitr: 5", "niter"]),
         ({"clean": {"cell": 5}}, ["clean.cell", "image.cell"]),
         ({"claen": {}}, ["claen", "clean"]),
-        ({"clean": {"niter": "many"}}, ["clean.niter", "many", "integer"]),
+        ({"clean": {"niter": "many"}}, ["clean.niter", "many", "expected:  a whole number, 0 or more"]),
         ({"image": {"cell": "60furlong"}}, ["image.cell", "60furlong", "arcsec"]),
         ({"image": {"cell": "0arcsec"}}, ["image.cell", "above zero"]),
         ({"image": {"imsize": 0}}, ["image.imsize", "got:       0"]),
         ({"image": {"imsize": 1021}}, ["image.imsize", "1021", "prime factor (1021)", "try 1024"]),
-        ({"image": {"imsize": 1501}}, ["1501", "try 1512"]),
+        ({"image": {"imsize": 1501}}, ["1501", "try 1500"]),
+        ({"image": {"imsize": 10**18 + 1}}, ["image.imsize", "1000000"]),
+        ({"clean": {"niter": 2.5}}, ["clean.niter", "a whole number"]),
+        ({"clean": {"gain": 1.5}}, ["clean.gain", "more than 0, at most 1"]),
+        ({"clean": {"gain": "high"}}, ["clean.gain", "a number, more than 0"]),
+        ({"mask": {"dogrowprune": "perhaps"}}, ["mask.dogrowprune", "true or false"]),
+        ({"mask": {"mask": [1, 2, 3]}}, ["mask.mask", "[x0, y0, x1, y1]", "[1, 2, 3] is none"]),
+        ({"mask": {"mask": [[1, 2, 3, 4], [1, 2.5, 3, 4]]}}, ["mask.mask", "[1, 2.5, 3, 4] is none"]),
+        ({"mask": {"mask": 7}}, ["mask.mask", "[x0, y0, x1, y1]"]),
+        ({"name": "my image"}, ["name", "my image", "letters, digits"]),
         ({"image": {"stokes": "IX"}}, ["image.stokes", "IX"]),
         ({"image": {"phasecenter": "over there"}}, ["image.phasecenter", "J2000 13h31m08.3"]),
         ({"data": {"datacolumn": "raw"}}, ["data.datacolumn", "raw", "corrected"]),
@@ -117,6 +126,18 @@ def test_overrides_and_broken_files(tmp_path):
     file.write_text("")
     with pytest.raises(ImagingError, match="section.key=value"):
         load_values(file, ("niter",))
+
+
+@pytest.mark.parametrize("boxes", [[40, 9, 10, 30], [[10, 30, 40, 9]], ["a.reg", [40, 30, 10, 9]]])
+def test_boxes_may_begin_at_any_corner(boxes):
+    assert Config.parse({"mask": {"mask": boxes}}).mask.mask[-1] == (10, 9, 40, 30)
+
+
+@pytest.mark.parametrize(("n", "near"), [(601, 600), (1021, 1024), (127, 128), (17, 18), (1501, 1500), (999, 1000)])
+def test_the_size_that_is_suggested_is_the_nearest_good_one(n, near):
+    assert nearest_size(n) == near
+    with pytest.raises(ImagingError, match=f"try {near}"):
+        Config.parse({"image": {"imsize": n}})
 
 
 @pytest.mark.parametrize(("n", "good"), [(1, 16), (1021, 1024), (1500, 1500), (1201, 1250)])

@@ -1,13 +1,17 @@
 """A job's log, its messages and its exit status."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint
 from imaging.log import FAILED, log_to, logger
+
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 
 
 def test_a_users_mistake_is_one_message(tmp_path, capsys):
@@ -55,7 +59,7 @@ def test_fingerprints_follow_what_a_stage_imports():
 
     assert "imaging.algorithms.major_cycle" in module._closure("imaging.stages.psf")
     assert "imaging.algorithms.masking" not in module._closure("imaging.stages.pbcor")
-    assert fingerprint("psf") != fingerprint("pbcor")
+    assert fingerprint("psf", scripts=SCRIPTS) != fingerprint("pbcor", scripts=SCRIPTS)
 
 
 def test_every_module_behind_a_stage_is_in_its_fingerprint():
@@ -70,4 +74,16 @@ def test_every_module_behind_a_stage_is_in_its_fingerprint():
         loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
         assert {"imaging.kernels.clean", "imaging.deconvolution.planes", plugin} <= set(loaded)
         assert {x for x in loaded if module._path(x).read_bytes()} <= known
-    assert fingerprint("minor_cycle", deconvolver_module("clark")) != fingerprint("minor_cycle")
+    plain, clark = (fingerprint("minor_cycle", *more, scripts=SCRIPTS) for more in ((), (deconvolver_module("clark"),)))
+    assert plain != clark
+
+
+def test_a_changed_script_changes_its_stage_alone(tmp_path):
+    shutil.copytree(SCRIPTS, tmp_path / "scripts")
+    before = [fingerprint(stage, scripts=tmp_path / "scripts") for stage in ("psf", "pb")]
+    assert before == [fingerprint(stage, scripts=SCRIPTS) for stage in ("psf", "pb")]
+    with open(tmp_path / "scripts" / "psf.py", "a") as script:
+        script.write("# changed\n")
+    psf, pb = (fingerprint(stage, scripts=tmp_path / "scripts") for stage in ("psf", "pb"))
+    assert psf != before[0]
+    assert pb == before[1]

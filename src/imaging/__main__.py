@@ -15,6 +15,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv[: argv.index("--")] if "--" in argv else argv)
     try:
         return arguments.call(arguments, further) or 0
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        return 130
     except ImagingError as error:
         print(error, file=sys.stderr)
         return 1
@@ -36,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--cores", type=int, default=None, help="cores to use (default: what the profile says)")
     run.add_argument("--profile", default="default", help="default, slurm, or the path of your own: how to run")
     run.add_argument("--set", action="append", default=[], metavar="section.key=value", help="change a value")
-    run.add_argument("--dry-run", action="store_true", help="show the plan only")
+    run.add_argument("--dry-run", action="store_true", help="only tell which jobs would run (-- -n: with all details)")
     run.set_defaults(call=_run)
 
     init = commands.add_parser("init", help="write a configuration for a MeasurementSet, with a fitting cell and size")
@@ -44,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--output", type=Path, default=None, help="default: <name of the MS>.yaml")
     init.set_defaults(call=_init)
 
-    check = commands.add_parser("check", help="validate a configuration file")
+    check = commands.add_parser("check", help="validate a configuration file against the data it names")
     check.add_argument("configfile", type=Path)
     check.add_argument("--set", action="append", default=[], metavar="section.key=value", help="change a value")
     check.set_defaults(call=_check)
@@ -61,15 +64,15 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments, further: list[str]) -> int:
     from imaging.run import run
 
-    further = further + ["-n"] * arguments.dry_run
-    return run(arguments.configfile, arguments.cores, arguments.profile, tuple(arguments.set), further)
+    overrides = tuple(arguments.set)
+    return run(arguments.configfile, arguments.cores, arguments.profile, overrides, further, arguments.dry_run)
 
 
 def _check(arguments, further: list[str]) -> int:
+    from imaging.check import check
     from imaging.config import Config
 
-    config = Config.load(arguments.configfile, tuple(arguments.set))
-    config.identify_data()
+    check(Config.load(arguments.configfile, tuple(arguments.set)))
     print(f"{arguments.configfile} is in order.")
     return 0
 
@@ -77,6 +80,10 @@ def _check(arguments, further: list[str]) -> int:
 def _init(arguments, further: list[str]) -> int:
     from imaging.advise import starter
 
+    if arguments.ms.suffix in (".yaml", ".yml") and arguments.ms.is_file():
+        raise ImagingError(f"{arguments.ms} is a configuration, not a MeasurementSet.", got="a YAML file",
+                           expected="a MeasurementSet, for which init writes a configuration",
+                           next_step=f"imaging run {arguments.ms}")  # fmt: skip
     output = arguments.output or Path(f"{arguments.ms.name.removesuffix('.ms')}.yaml")
     if output.exists():
         raise ImagingError(f"{output} exists already.", got="an existing file", expected="a new one",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,8 +20,23 @@ from imaging.errors import ImagingError
 
 
 def _as_boxes(value: Any) -> Any:
+    """Boxes from one corner to the other, whichever is named first; files and CRTF text as they are."""
     values = as_list(value)
-    return [values] if len(values) == 4 and all(isinstance(v, int) for v in values) else values
+    if values and not any(isinstance(v, (str, list, tuple)) for v in values):
+        values = [values]
+    return [entry if isinstance(entry, str) else _as_box(entry) for entry in values]
+
+
+def _as_box(corners: Any) -> tuple[int, ...]:
+    whole = isinstance(corners, (list, tuple)) and all(type(c) is int for c in corners)
+    if not whole or len(corners) != 4:
+        raise ValueError(f"a file, CRTF text, or boxes of four whole numbers [x0, y0, x1, y1]; {corners} is none")
+    x0, y0, x1, y1 = corners
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+LARGEST = 1_000_000
+NAME = "^[A-Za-z0-9][A-Za-z0-9_+-]*$"
 
 
 class Data(Section):
@@ -84,12 +100,12 @@ class ImageSection(Section):
         if len(value) not in (1, 2):
             raise ValueError("one number, or two [nx, ny]")
         for n in value:
-            if n < 16:
-                raise ValueError("even numbers of pixels, 16 or more")
+            if not 16 <= n <= LARGEST:
+                raise ValueError(f"even numbers of pixels, from 16 to {LARGEST}")
             factor = _largest_prime(n)
             if n % 2 or factor > 13:
                 why = f"{n} has a large prime factor ({factor})" if factor > 13 else f"{n} is odd"
-                raise ValueError(f"even numbers of pixels without large prime factors: {why}; try {good_size(n)}")
+                raise ValueError(f"even numbers of pixels without large prime factors: {why}; try {nearest_size(n)}")
         return tuple(value) * (2 if len(value) == 1 else 1)
 
     @field_validator("cell", mode="after")
@@ -282,7 +298,7 @@ class Restore(Section):
 class Config(Section):
     """A whole run."""
 
-    name: str = Field("image", pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")
+    name: str = Field("image", json_schema_extra={"pattern": NAME})
     """Name of the run; products are results/<name>/<name>.<product>.fits."""
     image_format: Literal["fits", "casa"] = "fits"
     """Format of the images."""
@@ -296,6 +312,13 @@ class Config(Section):
     clean: Clean = Field(default_factory=Clean)
     mask: Mask = Field(default_factory=Mask)
     restore: Restore = Field(default_factory=Restore)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if not re.fullmatch(NAME, value):
+            raise ValueError("letters, digits, _, + and -, beginning with a letter or a digit")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -383,6 +406,14 @@ class Config(Section):
                                next_step=f"name {twice[0]} once in data.vis")  # fmt: skip
         return [fingerprint(path, self.data.datacolumn) for path in self.data.vis]
 
+    def check_files(self) -> None:
+        """Raises ImagingError where a mask or beam file of the user's is missing."""
+        for path in (*self.mask_files(), *self.pb_files()):
+            if not Path(path).exists():
+                raise ImagingError(f"There is no file {path}.", got="no such file or directory",
+                                   expected="the mask or beam file named in the configuration",
+                                   next_step="check mask.mask and primary_beam.pbimage")  # fmt: skip
+
     def mask_files(self) -> list[str]:
         """Files among the user's masks: inputs of the automask stage."""
         texts = [m for m in self.mask.mask if isinstance(m, str) and "[" not in m]
@@ -430,6 +461,14 @@ def _largest_prime(n: int) -> int:
             largest, n = factor, n // factor
         factor += 1
     return max(largest, n)
+
+
+def nearest_size(n: int) -> int:
+    """The even number nearest to `n` with prime factors up to 7; of two as near the larger."""
+    above, below = good_size(n), max(n - n % 2, 16)
+    while _largest_prime(below) > 7:
+        below -= 2
+    return below if n - below < above - n else above
 
 
 def good_size(n: int) -> int:

@@ -51,6 +51,9 @@ def load_values(path: str | Path, overrides: tuple[str, ...] = ()) -> dict:
     """A YAML configuration as a nested dictionary, with overrides such as `clean.niter=5000` applied."""
     import yaml
 
+    if (Path(path) / "table.dat").exists():
+        raise ImagingError(f"{path} is a MeasurementSet, not a configuration.", got="a casacore table",
+                           expected="a YAML file", next_step=f"write one with: imaging init {path}")  # fmt: skip
     try:
         values = yaml.safe_load(Path(path).read_text()) or {}
     except FileNotFoundError:
@@ -107,8 +110,24 @@ def explain(error: ValidationError, declaration: type[Section]) -> ImagingError:
         return ImagingError(f"Unknown configuration key {key}.", got=f"{path[-1]}: {got!r}",
                             expected=", ".join(known), next_step=hint + tail)  # fmt: skip
     field = section.model_fields.get(path[-1]) if path else None
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    expected, _, step = message.partition("; ")
+    expected, _, step = _in_words(problem, field).partition("; ")
     help_text = f"{key}: {field.description}" if field is not None and field.description else "see config/README.md"
     return ImagingError(f"Configuration value {key or 'of the file'} is not usable.", got=repr(got),
                         expected=expected, next_step=(step or help_text) + tail)  # fmt: skip
+
+
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
+_LIMITS = {"ge": "{} or more", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
+
+
+def _in_words(problem: dict, field) -> str:
+    """What would have been right; after a semicolon, what to do."""
+    kind, _, rest = problem["type"].partition("_")
+    limits = [text.format(f"{limit:g}") for key, text in _LIMITS.items()
+              for limit in [next((getattr(m, key) for m in field.metadata if hasattr(m, key)), None) if field else None]
+              if limit is not None]  # fmt: skip
+    if kind in _KINDS and rest in ("type", "parsing", "from_float"):
+        return ", ".join([_KINDS[kind], *limits])
+    if problem["type"] in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return ", ".join(limits) or problem["msg"].removeprefix("Input should be ")
+    return problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")

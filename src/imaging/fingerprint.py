@@ -10,13 +10,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 
-def fingerprint(stage: str, *plugins: str) -> str:
-    """A hash of the sources that `imaging.stages.<stage>` is made of: its module and all it imports from here.
+def fingerprint(stage: str, *plugins: str, scripts: Path) -> str:
+    """A hash of the sources that a stage is made of: its script, its module and all that imports from here.
 
-    `plugins` are modules that it finds by name when it runs, which no import statement shows.
+    `plugins` are modules that it finds by name when it runs, which no import statement shows; `scripts` the folder
+    of the rules' scripts.
     """
     modules = set().union(*(_closure(module) for module in (f"imaging.stages.{stage}", *plugins)))
-    return hashlib.sha256(b"".join(_path(m).read_bytes() for m in sorted(modules))).hexdigest()[:16]
+    files = [*(_path(m) for m in sorted(modules)), scripts / f"{stage}.py"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _path(module: str) -> Path:

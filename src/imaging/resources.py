@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,17 +24,22 @@ class Estimate:
 
 def estimate(config, stage: str) -> Estimate:
     """Memory (MB) and time (minutes) to ask a scheduler for; generous, and doubled at a second attempt."""
-    from imaging.units import parse_stokes
-
-    nx, ny = config.image.imsize
-    planes = len(parse_stokes(config.image.stokes)) * (_channels(config) if config.image.specmode == "cube" else 1)
-    image_mb = nx * ny * planes * 4 / 2**20
+    image_mb = _image_bytes(config) / 2**20
     memory = 500 + PLANES[stage] * image_mb
     if stage in GRIDDING:
         memory += 1.5 * config.gridding.memory / 2**20
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
     minutes = 10 + (20 * data_gb if stage in (*GRIDDING, "ingest", "weights") else 0) + image_mb / 16
     return Estimate(round(memory), round(minutes))
+
+
+def _image_bytes(config) -> int:
+    """All planes in float32."""
+    from imaging.units import parse_stokes
+
+    nx, ny = config.image.imsize
+    planes = len(parse_stokes(config.image.stokes)) * (_channels(config) if config.image.specmode == "cube" else 1)
+    return nx * ny * planes * 4
 
 
 def _channels(config) -> int:
@@ -60,3 +66,16 @@ def _selected(ms: str, spw: str) -> int:
 
 def _size(ms: Path) -> int:
     return sum(path.stat().st_size for path in ms.glob("*.f*"))
+
+
+def check_memory(config) -> None:
+    """Raises ImagingError where this machine cannot hold the image a major cycle works on."""
+    nx, ny = config.image.imsize
+    needed = PLANES["major_cycle"] * _image_bytes(config)
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise ImagingError("The image is too large for the memory of this machine.",
+                           got=f"image.imsize: [{nx}, {ny}], which needs {needed / 2**30:.3g} GiB",
+                           expected=f"at most the {there / 2**30:.3g} GiB that the machine has",
+                           next_step="set a smaller image.imsize, fewer channels or Stokes planes, or use a larger"
+                           " machine: docs/clusters.md")  # fmt: skip

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
+import math
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,34 +22,42 @@ from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path, remove_partial
 from imaging.log import FAILED
 from imaging.names import Names
+from imaging.resources import check_memory
 from imaging.state import CleanState
-from imaging.units import format_flux
+from imaging.units import format_angle, format_flux
 
 MARK = "FRINGEFLOW_RUN"
 """Environment variable by which the processes of a run are known, also when their parent is gone."""
 
 
-def run(configfile: Path, cores: int | None, profile: str, overrides: tuple[str, ...], further: list[str]) -> int:
-    """Image what `configfile` describes; returns the exit status."""
+SHOWS_ONLY = ("-n", "--dry-run", "--dryrun", "--lint", "--summary", "--dag")
+"""Options of Snakemake with which it makes nothing."""
+
+
+def run(configfile: Path, cores: int | None, profile: str, overrides: tuple[str, ...], further: list[str],
+        dry_run: bool = False) -> int:  # fmt: skip
+    """Image what `configfile` describes, or tell with `dry_run` which jobs that would take; returns the exit status."""
+    if cores is not None and cores < 1:
+        raise ImagingError("The value of --cores is not usable.", got=cores, expected="1 or more",
+                           next_step="leave it out for what the profile says")  # fmt: skip
     chosen = _profile(profile)
     values = load_values(configfile, overrides)
     config = Config.parse(values)
     config.identify_data()
-    for path in (*config.mask_files(), *config.pb_files()):
-        if not Path(path).exists():
-            raise ImagingError(f"There is no file {path}.", got="no such file or directory",
-                               expected="the mask or beam file named in the configuration",
-                               next_step="check mask.mask and primary_beam.pbimage")  # fmt: skip
+    config.check_files()
+    if profile == "default":
+        check_memory(config)
     names = Names(config.name, image_format=config.image_format)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--workflow-profile", str(chosen),
+               "--rerun-incomplete", "--nolock", *(["--cores", str(cores)] if cores else [])]  # fmt: skip
+    if dry_run or any(option in further for option in SHOWS_ONLY):
+        return _show(command, values, further, dry_run)
     with _locked(Path(names.folder)):
         mark = f"{os.path.abspath(names.folder)}"
         _clear(names, mark)
         effective = Path(names.folder) / f"{names.name}.config.yaml"
         _write_yaml(values, effective)
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", str(effective),
-                   "--workflow-profile", str(chosen), "--rerun-incomplete", "--nolock"]  # fmt: skip
-        if cores:
-            command += ["--cores", str(cores)]
+        command += ["--configfile", str(effective)]
         if shutil.which("scancel"):
             command += ["--slurm-jobname-prefix", _job_prefix(mark)]
         return _watch(command + further, names, {**os.environ, MARK: mark})
@@ -72,6 +83,31 @@ def _profile(name: str) -> Path:
                            expected=f"one of {known}, or the path of your own, as in ./mycluster",
                            next_step="see docs/clusters.md")  # fmt: skip
     return path.absolute()
+
+
+def _show(command: list[str], values: dict, further: list[str], brief: bool) -> int:
+    """Let Snakemake tell what it would do, without a trace in the results; `brief` keeps to the jobs' numbers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        _write_yaml(values, path)
+        command = [*command, "--configfile", str(path)]
+        if not brief:
+            return subprocess.run(command + further).returncode
+        done = subprocess.run([*command, "--quiet", "rules", "host", "-n", *further], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stdout + done.stderr, file=sys.stderr)
+        return 1
+    text = done.stdout + done.stderr
+    table = re.search(r"^Job stats:$(.*?)^total", text, flags=re.DOTALL | re.MULTILINE)
+    jobs = re.findall(r"^(\w+) +(\d+)$", table[1] if table else "", flags=re.MULTILINE)
+    jobs = {name: count for name, count in jobs if name not in ("default", "all", "loop")}
+    for name, count in jobs.items():
+        print(f"{name:12s} {count}")
+    if not jobs:
+        print("nothing to do: all products are up to date")
+    if "decide" in jobs:
+        print("and further cycles as decide orders them")
+    return 0
 
 
 def _write_yaml(values: dict, path: Path) -> None:
@@ -174,26 +210,23 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
     """Run Snakemake, its output in a log; print a line a cycle, and the messages of failed jobs."""
     log_path = Path(names.folder) / "logs" / "snakemake.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    if any(option in command for option in ("-n", "--dry-run", "--dryrun", "--lint", "--summary", "--dag")):
-        return subprocess.run(command, env=environment).returncode
     started = time.time()
+    # What started us may ignore ^C, and a scheduler ends us by SIGTERM: both stop Snakemake and its jobs first.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with open(log_path, "w") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
-        progress = Progress(names, log_path, started)
-        # What started us may ignore ^C, and a scheduler ends us by SIGTERM: both stop Snakemake and its jobs first.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
         try:
+            progress = Progress(names, log_path, started)
             while process.poll() is None:
                 progress.update()
                 time.sleep(0.2)
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)
             process.wait()
-            print("\ninterrupted: the same command goes on from here", file=sys.stderr)
-            return 130
+            raise
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
@@ -216,15 +249,16 @@ class Progress:
     def update(self) -> None:
         with open(self.log_path) as log:
             log.seek(self.position)
-            for line in log:
-                words = line.split()
-                if len(words) == 2 and words[0] in ("rule", "checkpoint", "localrule", "localcheckpoint"):
-                    self._say_stage(words[1].rstrip(":"))
+            lines = [line.split() for line in log]
             self.position = log.tell()
+        # States are there before the log speaks of what follows from them.
         for path in sorted(Path(self.names.folder).glob(f"{self.names.name}.cycle*.state.json")):
             if path not in self.shown and path.stat().st_mtime >= self.started:
                 self.shown.add(path)
                 self._say_cycle(CleanState.from_json(path.read_text()))
+        for words in lines:
+            if len(words) == 2 and words[0] in ("rule", "checkpoint", "localrule", "localcheckpoint"):
+                self._say_stage(words[1].rstrip(":"))
 
     def _say_stage(self, stage: str) -> None:
         if stage in ("default", "all", "loop"):
@@ -236,7 +270,8 @@ class Progress:
         self.stage = stage
 
     def _say_cycle(self, state: CleanState) -> None:
-        line = f"cycle {state.cycle}: peak {format_flux(state.peak or 0)}/beam, {state.iterdone} iterations"
+        where = "in the mask" if state.mask_pixels else "in the image, the mask is empty"
+        line = f"cycle {state.cycle}: peak {format_flux(state.peak or 0)}/beam {where}, {state.iterdone} iterations"
         if state.stop:
             line += f"; stop: {state.reason}"
         else:
@@ -251,7 +286,23 @@ class Progress:
         lines = [line for path in logs if path != self.log_path for line in path.read_text().splitlines()]
         for warning in dict.fromkeys(line.partition(" WARNING ")[2] for line in lines if " WARNING " in line):
             self._line(f"warning: {warning}")
-        self._line(f"done in {time.time() - self.started:.0f} s: {self.names.folder}/")
+        self._line(f"done in {time.time() - self.started:.0f} s: {self.names.folder}/{self._image()}")
+
+    def _image(self) -> str:
+        """Peak, noise and beam of the image; nothing where other products were asked for."""
+        try:
+            report = json.loads(Path(self.names.report()).read_text())
+        except FileNotFoundError:
+            return ""
+        beams = [beam for beam in report["beams_rad"] if beam[0] > 0]
+        if report["image_peak"] is None or not beams:
+            return ""
+        major, minor, pa = max(beams)
+        more = f" (the largest of {len(beams)})" if len(set(map(tuple, beams))) > 1 else ""
+        return (
+            f", peak {format_flux(report['image_peak'])}/beam, rms {format_flux(report['image_rms'])}/beam,"
+            f" beam {format_angle(major)} x {format_angle(minor)}, PA {math.degrees(pa):.0f} deg{more}"
+        )
 
 
 def _explain(names: Names, log_path: Path, started: float) -> None:

@@ -153,6 +153,21 @@ def test_ds9_exclusions_alone_leave_the_rest(tmp_path):
     np.testing.assert_array_equal(found, spread(np.hypot(X - 40, Y - 30) >= 5.5))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.reg", 'fk5\ncircle(203.785,30.5,7.2")\n', "a.reg: the circle at 203.785000 30.500000 deg"),
+        ("a.reg", 'galactic\ncircle(10,-80.5,7.2")\n', "a.reg: the circle at 10.000000 -80.500000 deg"),
+        ("a.reg", "image\npolygon(151,41,161,41,161,51)\n", "a.reg: the polygon at pixel 150.0, 40.0"),
+        ("a.crtf", "#CRTFv0\ncircle[[300pix, 300pix], 4pix]\n", "a.crtf: the region circle[[300pix, 300pix], 4pix]"),
+    ],
+)
+def test_a_region_outside_the_image_is_warned_of(tmp_path, caplog, name, text, words):
+    (tmp_path / name).write_text(text)
+    np.testing.assert_array_equal(load_mask([tmp_path / name, (0, 0, 1, 1)], GRID), spread((X < 2) & (Y < 2)))
+    assert f"{words} holds no pixel of the image" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["m.fits", "m.image"])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 1), (2, 2)])
 def test_images(tmp_path, name, shape):

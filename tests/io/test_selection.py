@@ -90,6 +90,13 @@ def test_wrong_windows(text):
         channels(text)
 
 
+@pytest.mark.parametrize("text", ["5", "900~901GHz", "0:70~80"])
+def test_what_windows_there_are_is_told(text):
+    with pytest.raises(ImagingError) as error:
+        channels(text)
+    assert "1 (EVLA_L#1, 8 channels, 1293~1300MHz), 2 (WVR, 1 channel, 183000MHz)" in error.value.expected
+
+
 @given(st.lists(st.tuples(st.integers(0, 63), st.integers(0, 63)), min_size=1, max_size=6))
 def test_channel_ranges_are_unions(pairs):
     text = "0:" + ";".join(f"{min(p)}~{max(p)}" for p in pairs)

@@ -42,6 +42,7 @@ def test_table_and_picture(products):
     table = (products / "t.txt").read_text()
     assert "spot" in table
     assert "400.00" in table
+    assert "sigmas: (found - true) / noise" in table
     import matplotlib.image
 
     picture = matplotlib.image.imread(products / "p.png")

@@ -45,7 +45,7 @@ def assert_refused(project, done: subprocess.CompletedProcess, *words: str):
     {
         "clean.nitr=5": ["clean.nitr", "niter?"],
         "clean.cell=5arcsec": ["clean.cell", "image.cell"],
-        "clean.niter=many": ["clean.niter", "'many'", "integer"],
+        "clean.niter=many": ["clean.niter", "'many'", "a whole number, 0 or more"],
         "clean.niter=-1": ["clean.niter", "-1", "0"],
         "clean.niter=1.5": ["clean.niter", "1.5"],
         "clean=3": ["clean", "3"],
@@ -70,7 +70,9 @@ def assert_refused(project, done: subprocess.CompletedProcess, *words: str):
         "data.vis=.": ["not a MeasurementSet"],
         "data.vis=[MS, MS/]": ["twice"],
         "data.vis=MS/ANTENNA": ["ANTENNA", "not a complete MeasurementSet"],
-        "name=../escape": ["name", "../escape"],
+        "name=../escape": ["name", "../escape", "letters, digits"],
+        "mask={usemask: user, mask: [3, 4, 5]}": ["mask.mask", "[x0, y0, x1, y1]"],
+        "image.imsize=524288": ["too large", "[524288, 524288], which needs 1.02e+04 GiB", "that the machine has"],
         "niter": ["section.key=value"],
     }.items(),
 )
@@ -102,6 +104,51 @@ def test_a_section_without_lines_has_its_defaults(project):
     wrong = project(weighting=None)
     for change in ([], ["--set", "weighting.robust=0"]):
         assert wrong.imaging("check", "my.yaml", *change).stdout == "my.yaml is in order.\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    {
+        "data.vis=absent.ms": ["absent.ms", "does not exist"],
+        "data.datacolumn=corrected": ["CORRECTED_DATA", "datacolumn: data"],
+        "data.spw=2": ["data.spw", "4 channels, 1400~1412MHz"],
+        "data.field=nowhere": ["data.field", "nowhere"],
+        "data.scan=99": ["no rows", "scan 0"],
+        "image.stokes=XX": ["XX", "RR", "image.stokes"],
+        "image.phasecenter=J2000 01h31m00 -30d30m00": ["image.phasecenter", "90 degrees"],
+        "image.cell=10arcmin": ["too coarse", "10arcmin", "at most"],
+        "image={imsize: 128, cell: 8arcsec, specmode: cube, start: 2GHz}": ["No channel", "1398 and 1414 MHz"],
+        "image.imsize=524288": ["too large"],
+        "mask={usemask: user, mask: absent.fits}": ["absent.fits", "mask.mask"],
+    }.items(),
+)
+def test_check_says_what_the_jobs_would_say(setting, words, project):
+    wrong = project()
+    assert_refused(wrong, wrong.imaging("check", "my.yaml", "--set", setting, check=False), *words)
+    assert not (wrong.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "my.yaml", "--cores", "0"], ["--cores", "1 or more"]),
+        (["run", "my.yaml", "--cores", "-3"], ["--cores", "-3"]),
+        (["run", "MS"], ["is a MeasurementSet", "imaging init"]),
+        (["init", "my.yaml"], ["is a configuration", "imaging run my.yaml"]),
+    ],
+)
+def test_wrong_arguments(arguments, words, project, tiny_ms):
+    wrong = project()
+    done = wrong.imaging(*(a.replace("MS", str(tiny_ms)) for a in arguments), check=False)
+    assert_refused(wrong, done, *words)
+    assert not (wrong.folder / "results").exists()
+
+
+def test_a_region_outside_the_image_is_told_at_the_end(project):
+    made = project(clean={"niter": 0}, restore={"pbcor": False})
+    (made.folder / "a.reg").write_text('fk5\ncircle(203.785,30.5,7.2")\ncircle(202.784,30.509,60")\n')
+    done = made.run("mask={usemask: user, mask: a.reg}")
+    assert "warning: a.reg: the circle at 203.785000 30.500000 deg holds no pixel of the image" in done.stdout
 
 
 @pytest.mark.parametrize(

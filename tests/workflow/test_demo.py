@@ -33,7 +33,8 @@ def test_fluxes_and_positions_come_back(tmp_path):
         ["sh", "workflow/demo/run.sh"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    _, *lines, _ = (tmp_path / "demo" / "comparison.txt").read_text().splitlines()
+    assert "PASS: all 7 sources" in done.stdout
+    _, *lines, _, _, _ = (tmp_path / "demo" / "comparison.txt").read_text().splitlines()
     table = {line.split()[0]: line.split() for line in lines}
     assert len(table) == 7
     for name, row in table.items():

@@ -69,6 +69,20 @@ def test_an_interrupted_front_stops_its_jobs(number, project, tmp_path):
     assert not [p for p in Path("/proc").glob("[0-9]*/environ") if mark in _read(p)]
 
 
+@pytest.mark.parametrize("place", ["identify_data", "_clear", "_watch"])
+def test_an_interruption_is_one_line_wherever_it_comes(place, project, monkeypatch, capsys):
+    from imaging import __main__, run
+    from imaging.config import Config
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(project().folder)
+    monkeypatch.setattr(Config if hasattr(Config, place) else run, place, interrupt)
+    assert __main__.main(["run", "my.yaml"]) == 130
+    assert capsys.readouterr().err.strip().splitlines() == ["interrupted: the same command goes on from here"]
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()

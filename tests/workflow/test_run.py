@@ -1,6 +1,7 @@
 """The workflow end to end, as people start it."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,7 +11,9 @@ import yaml
 from imaging.config import Config
 from imaging.io.images import load_image
 from imaging.names import Names
+from imaging.units import format_angle, format_flux
 
+DRY = ("ingest", "weights", "psf", "pb", "major_cycle", "automask", "decide", "restore", "pbcor", "report")
 FINAL = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor")
 
 
@@ -34,8 +37,32 @@ def test_products_are_there_and_consistent(finished):
 
 
 def test_progress_is_told(finished):
-    for words in ("cycle 0: peak", "cleaning to", "major-cycle limit reached", "done in"):
-        assert words in finished.output
+    lines = finished.output.splitlines()
+    order = ("cycle 0: peak", "cycle 1: peak", "cycle 2: peak", "restore", "pbcor", "done in")
+    assert set(lines[:-6]) == {"ingest", "weights", "psf", "pb"}
+    for line, words in zip(lines[-6:], order, strict=True):
+        assert line.startswith(words)
+    assert "in the mask, 0 iterations; cleaning to" in lines[-6]
+    assert lines[-4].endswith("major-cycle limit reached")
+    image, report = (finished.results / f"small.{p}" for p in ("image.fits", "report.json"))
+    peak, beam = load_image(image).data.max(), load_image(image).beams[0]
+    rms = json.loads(report.read_text())["image_rms"]
+    assert f"peak {format_flux(peak)}/beam, rms {format_flux(rms)}/beam" in lines[-1]
+    assert f"beam {format_angle(beam.major)} x {format_angle(beam.minor)}, PA" in lines[-1]
+
+
+def test_a_dry_run_tells_the_jobs_and_leaves_no_trace(finished, project):
+    new = project()
+    told = new.imaging("run", "my.yaml", "--dry-run").stdout
+    assert re.search(r"^ingest +1$", told, flags=re.MULTILINE)
+    assert len(told.splitlines()) == len(DRY) + 1
+    assert not (new.folder / "results").exists()
+    before = {path: path.stat().st_mtime_ns for path in finished.results.rglob("*") if path.is_file()}
+    told = finished.imaging("run", "my.yaml", "--dry-run", "--set", "restore.restoringbeam=400arcsec").stdout
+    assert [line.split() for line in told.splitlines()] == [["restore", "1"], ["pbcor", "1"], ["report", "1"]]
+    assert "nothing to do" in finished.imaging("run", "my.yaml", "--dry-run").stdout
+    assert "Nothing to be done" in "".join(finished.imaging("run", "my.yaml", "--", "-n").stdout)
+    assert {path: path.stat().st_mtime_ns for path in finished.results.rglob("*") if path.is_file()} == before
 
 
 def test_nothing_is_left_to_do(finished):

@@ -1,10 +1,11 @@
 """What the rules share: the validated configuration, the names of files, the walk through the loop."""
 
 import json
+from pathlib import Path
 
 from imaging.config import Config
 from imaging.errors import ImagingError
-from imaging.fingerprint import fingerprint
+from imaging.fingerprint import fingerprint as hash_of_sources
 from imaging.io.atomic import set_aside
 from imaging.names import Names
 from imaging.plugins import deconvolver_module
@@ -19,6 +20,7 @@ except ImagingError as error:
 NAMES = Names(CONFIG.name, image_format=CONFIG.image_format)
 AUTOMASK = CONFIG.mask.usemask == "auto-multithresh"
 CHECKPOINT_LIMIT = 2000  # cycles after the first: the largest clean.nmajor
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(False)).parent / "scripts"
 PRODUCT = directory if CONFIG.image_format == "casa" else str
 
 
@@ -29,6 +31,11 @@ wildcard_constraints:
 def settings(stage):
     """A plain dict of what the stage reads: Snakemake compares it by content."""
     return CONFIG.settings(stage)
+
+
+def fingerprint(stage, *plugins):
+    """A changed script or library makes the stage run again."""
+    return hash_of_sources(stage, *plugins, scripts=SCRIPTS)
 
 
 def memory(stage):

@@ -23,6 +23,17 @@ def basis(ra: float, dec: float, twist: float = 0.0) -> np.ndarray:
     return np.array([ct * east - st * north, ct * north + st * east, [cd * ca, cd * sa, sd]])
 
 
+def turn(old: tuple[float, float], new: tuple[float, float], twist: float = 0.0) -> np.ndarray:
+    """The (3, 3) matrix that takes uvw from centre `old` to `new`, as `rotate` has them; ImagingError beyond 90 deg."""
+    matrix = basis(*new) @ basis(*old, twist).T
+    if matrix[2, 2] <= 0:
+        raise ImagingError("image.phasecenter is more than 90 degrees from the field.",
+                           got=f"ra {np.degrees(new[0]):.4f}, dec {np.degrees(new[1]):+.4f} deg",
+                           expected=f"a place near ra {np.degrees(old[0]):.4f}, dec {np.degrees(old[1]):+.4f} deg",
+                           next_step="correct image.phasecenter, or leave it empty")  # fmt: skip
+    return matrix
+
+
 def rotate(
     uvw: np.ndarray,
     vis: np.ndarray,
@@ -38,13 +49,7 @@ def rotate(
     """
     if tuple(old) == tuple(new) and twist == 0.0:
         return uvw, vis
-    turn = basis(*new) @ basis(*old, twist).T
-    if turn[2, 2] <= 0:
-        raise ImagingError("image.phasecenter is more than 90 degrees from the field.",
-                           got=f"ra {np.degrees(new[0]):.4f}, dec {np.degrees(new[1]):+.4f} deg",
-                           expected=f"a place near ra {np.degrees(old[0]):.4f}, dec {np.degrees(old[1]):+.4f} deg",
-                           next_step="correct image.phasecenter, or leave it empty")  # fmt: skip
-    turned = uvw @ turn.T
+    turned = uvw @ turn(old, new, twist).T
     cycles = (uvw[:, 2] - turned[:, 2])[:, None] * (np.asarray(freq) / SPEED_OF_LIGHT)
     cycles -= np.rint(cycles)
     return turned, vis * np.exp(2j * np.pi * cycles).astype(np.complex64)

@@ -14,6 +14,7 @@ import numpy as np
 from imaging import units
 from imaging.errors import ImagingError
 from imaging.image import Grid, radec_to_lmn
+from imaging.log import logger
 
 SHAPES = "box|centerbox|rotbox|poly|circle|annulus|ellipse|symbol"
 LINE = re.compile(rf"\s*([+-]?)\s*({SHAPES})\s*(\[.*)", re.IGNORECASE | re.DOTALL)
@@ -53,6 +54,8 @@ def mask_from_text(text: str, grid: Grid, source: str = "mask") -> np.ndarray:
                 expected=f"CRTF: circle[[13h31m08s, 30d30m33s], 10arcsec]; shapes {SHAPES.replace('|', ', ')}",
                 next_step="correct the line, or give a mask image",
             ) from None
+        if sign != "-" and not inside.any():
+            logger.warning("%s: the region %s holds no pixel of the image", source, line.strip())
         if sign == "-" and first:
             mask[:] = True
         first = False

@@ -31,6 +31,8 @@ class Survey:
     first_field: int | None = None
     longest: float = 0.0
     """Longest selected baseline, m."""
+    reach: dict[int, float] = field(default_factory=dict)
+    """Longest projected one (u, v) by DATA_DESC_ID, m."""
     begin: float = np.inf
     end: float = -np.inf
 
@@ -116,6 +118,10 @@ class Reader:
                 survey.first_field = int(columns["FIELD_ID"][rows[0]])
             lengths = np.linalg.norm(columns["UVW"][rows], axis=1)
             survey.longest = max(survey.longest, float(np.max(lengths, initial=0, where=np.isfinite(lengths))))
+            distance = np.hypot(*columns["UVW"][rows, :2].T)
+            for ddid in np.unique(columns["DATA_DESC_ID"][rows]).tolist():
+                own = np.isfinite(distance) & (columns["DATA_DESC_ID"][rows] == ddid)
+                survey.reach[ddid] = max(survey.reach.get(ddid, 0.0), float(np.max(distance, initial=0, where=own)))
             half = columns["INTERVAL"][rows] / 2
             survey.begin = min(survey.begin, float((columns["TIME"][rows] - half).min()))
             survey.end = max(survey.end, float((columns["TIME"][rows] + half).max()))

@@ -13,6 +13,7 @@ import numpy as np
 from imaging.errors import ImagingError
 from imaging.image import Grid, Image
 from imaging.io import crtf
+from imaging.log import logger
 
 _EQUATORIAL = ("ICRS", "J2000", "FK5")
 
@@ -131,7 +132,7 @@ def _ds9(text: str, grid: Grid, source: str) -> np.ndarray:
         if skipped:
             raise ValueError(skipped[0])
         wcs = grid_wcs(grid)
-        regions = [r if isinstance(r, PixelRegion) else r.to_pixel(wcs) for r in regions]
+        given, regions = regions, [r if isinstance(r, PixelRegion) else r.to_pixel(wcs) for r in regions]
         lines = [r for r in regions if isinstance(r, LinePixelRegion)]
         if lines:
             raise ValueError("a line has no area")
@@ -144,7 +145,7 @@ def _ds9(text: str, grid: Grid, source: str) -> np.ndarray:
         ) from None
     pixels = PixCoord(*np.meshgrid(np.arange(grid.shape[1], dtype=float), np.arange(grid.shape[0], dtype=float)))
     included, excluded = [], []
-    for region in regions:
+    for sky, region in zip(given, regions, strict=True):
         if isinstance(region, TextPixelRegion):
             continue
         include = region.meta.pop("include", 1)
@@ -153,6 +154,11 @@ def _ds9(text: str, grid: Grid, source: str) -> np.ndarray:
         else:
             inside = region.contains(pixels)
         (included if include else excluded).append(inside)
+        if include and not inside.any():
+            at = getattr(sky, "center", None) or sky.vertices[0]
+            place = f"pixel {at.x:.1f}, {at.y:.1f}" if sky is region else at.to_string(precision=6) + " deg"
+            kind = type(region).__name__.removesuffix("PixelRegion").lower()
+            logger.warning("%s: the %s at %s holds no pixel of the image (%s)", source, kind, place, _place(grid))
     none = np.zeros(grid.shape, bool)
     wanted = np.logical_or.reduce([none, *included]) if included else ~none & bool(excluded)
     return np.broadcast_to(wanted & ~np.logical_or.reduce([none, *excluded]), grid.cube_shape)

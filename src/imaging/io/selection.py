@@ -168,10 +168,11 @@ def _numbers(token: str) -> tuple[float, float] | None:
     return int(low), int(high or low)
 
 
-def _ids(parameter: str, text: str, names, names_first: bool = False) -> frozenset[int]:
+def _ids(parameter: str, text: str, names, names_first: bool = False, known=None) -> frozenset[int]:
     """Places in `names` chosen by number, range, name or pattern; several between commas.
 
-    A plain number is an id, except where `names_first` and something is called so (antennas).
+    A plain number is an id, except where `names_first` and something is called so (antennas). `known` describes
+    what there is, for messages.
     """
     chosen: set[int] = set()
     for token in _split(text, ","):
@@ -181,7 +182,7 @@ def _ids(parameter: str, text: str, names, names_first: bool = False) -> frozens
             found = {i for i in range(len(names)) if numbers[0] <= i <= numbers[1]}
         found = found or _named(token, names)
         if not found:
-            raise _unknown(parameter, token, [f"{i} ({name})" for i, name in enumerate(names)])
+            raise _unknown(parameter, token, known or [f"{i} ({name})" for i, name in enumerate(names)])
         chosen |= found
     return frozenset(chosen)
 
@@ -216,6 +217,7 @@ def parse_spw(text: str, windows) -> dict[int, np.ndarray]:
     A frequency range in place of a window takes those whose central frequency it contains.
     """
     chosen: dict[int, np.ndarray] = {}
+    known = [f"{i} ({_describe(w)})" for i, w in enumerate(windows)]
     for item in _split(text, ","):
         head, _, tail = (part.strip() for part in item.partition(":"))
         band = _band(head)
@@ -224,10 +226,10 @@ def parse_spw(text: str, windows) -> dict[int, np.ndarray]:
         elif band:
             found = [i for i, w in enumerate(windows) if len(w.freq) and band[0] <= np.mean(w.freq) <= band[1]]
         else:
-            found = sorted(_ids("spw", head, [w.name for w in windows]))
+            found = sorted(_ids("spw", head, [w.name for w in windows], known=known))
         masks = {i: _channels(tail, windows[i]) for i in found}
         if not any(mask.any() for mask in masks.values()):
-            raise _unknown("spw", item, [f"{i} ({_describe(w)})" for i, w in enumerate(windows)])
+            raise _unknown("spw", item, known)
         for i, mask in masks.items():
             if mask.any():
                 chosen[i] = chosen.get(i, False) | mask
@@ -235,9 +237,12 @@ def parse_spw(text: str, windows) -> dict[int, np.ndarray]:
 
 
 def _describe(window) -> str:
+    name = f"{window.name}, " if window.name else ""
     if not len(window.freq):
-        return "no channels"
-    return f"{len(window.freq)} channels, {window.freq.min() / 1e6:.6g}~{window.freq.max() / 1e6:.6g}MHz"
+        return f"{name}no channels"
+    if len(window.freq) == 1:
+        return f"{name}1 channel, {window.freq[0] / 1e6:.6g}MHz"
+    return f"{name}{len(window.freq)} channels, {window.freq.min() / 1e6:.6g}~{window.freq.max() / 1e6:.6g}MHz"
 
 
 def _band(token: str) -> tuple[float, float] | None:

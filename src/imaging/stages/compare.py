@@ -13,7 +13,7 @@ from imaging.io.images import load_image
 from imaging.io.plots import plot_comparison
 from imaging.io.truth import load_truth
 
-TITLES = ("source", "true/mJy", "found/mJy", "noise/mJy", "ratio", "sigmas", "offset E/N", "of beam", "sigmas")
+TITLES = ("source", "true/mJy", "found/mJy", "noise/mJy", "ratio", "sigmas", "offset E/N", "of beam", "in sigmas")
 
 
 def compare(image: str, residual: str, truth: str, *, table: str, png: str, pb: str | None = None) -> list[Measurement]:
@@ -35,7 +35,7 @@ def compare(image: str, residual: str, truth: str, *, table: str, png: str, pb: 
 
 
 def format_table(found: list[Measurement], restored: Image, rms: float) -> str:
-    """A line a source; offsets in arcsec, then as a fraction of the beam, then in units of what noise explains."""
+    """A line a source, what its columns mean, and a line on the image."""
     beam = restored.beams[0]
     rows = [TITLES]
     for s in found:
@@ -50,4 +50,6 @@ def format_table(found: list[Measurement], restored: Image, rms: float) -> str:
     width = [max(len(row[i]) for row in rows) for i in range(len(TITLES))]
     lines = ["  ".join([row[0].ljust(width[0]), *map(str.rjust, row[1:], width[1:])]) for row in rows]
     major, minor = (math.degrees(x) * 3600 for x in (beam.major, beam.minor))
+    lines.append("sigmas: (found - true) / noise; of beam: offset / beam; in sigmas: offset / what noise explains.")
+    lines.append("Beyond 3 sigmas something else than noise differs: in bright sources what clean leaves.")
     return "\n".join([*lines, f'beam {major:.2f}" x {minor:.2f}", residual rms {1e3 * rms:.4f} mJy/beam', ""])

@@ -24,22 +24,15 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
     `config` holds data (all but vis is read) and image (stokes, phasecenter, imsize, cell). Raises ImagingError
     where the data or the selection leave nothing to image.
     """
-    stokes = units.parse_stokes(config.image.stokes)
-    readers = open_readers([ms] if isinstance(ms, str) else ms, config.data)
-    centre, frame = image_centre(readers[0], config.image.phasecenter)
-    # The dishes point at the field, wherever the image's centre is.
-    pointing, _ = field_centre(readers[0].meta, readers[0].survey.first_field, frame)
-    warn_of_other_pointings(readers, pointing, frame)
+    readers, all_steps, place = prepare([ms] if isinstance(ms, str) else ms, config)
     with atomic_path(vis) as folder:
         folder.mkdir()
         parts, sources = [], []
-        for source, reader in enumerate(readers):
+        for source, (reader, steps) in enumerate(zip(readers, all_steps, strict=True)):
             column = data_column(reader.meta, config.data.datacolumn)
             logger.info("%s: reading %s, %d rows", reader.meta.path, column, reader.survey.rows.total())
-            steps = {
-                ddid: _Part(reader, ddid, folder / f"part{len(parts) + i:03d}", stokes, centre, frame, config)
-                for i, ddid in enumerate(sorted(reader.survey.rows))
-            }
+            for i, step in enumerate(steps.values(), len(parts)):
+                step.start(folder / f"part{i:03d}")
             for chunk in reader.chunks(column, {ddid: step.used for ddid, step in steps.items()}):
                 steps[chunk.ddid].take(chunk)
             parts += [step.finish(source) for step in steps.values()]
@@ -49,23 +42,36 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
         signal = any(part["signal"] for part in parts)
         polarisation.check_samples(counts, signal, ", ".join(sorted({s["column"] for s in sources})))
         kept = [part for part in parts if part["rows"]]
-        write_meta(
-            folder,
-            {**summarise(readers, kept), "parts": kept, "sources": sources, "stokes": stokes, "phase_centre": centre}
-            | {"frame": frame, "pointing": pointing},
-        )
+        write_meta(folder, {**summarise(readers, kept), **place, "parts": kept, "sources": sources})
 
 
-class _Part:
+def prepare(ms: list[str], config: Settings) -> tuple[list[Reader], list[dict[int, Part]], dict]:
+    """All but the visibilities: readers, what becomes of each DATA_DESC_ID of them, and where on the sky."""
+    stokes = units.parse_stokes(config.image.stokes)
+    readers = open_readers(ms, config.data)
+    centre, frame = image_centre(readers[0], config.image.phasecenter)
+    # The dishes point at the field, wherever the image's centre is.
+    pointing, _ = field_centre(readers[0].meta, readers[0].survey.first_field, frame)
+    warn_of_other_pointings(readers, pointing, frame)
+    steps = [
+        {ddid: Part(reader, ddid, stokes, centre, frame, config) for ddid in sorted(reader.survey.rows)}
+        for reader in readers
+    ]
+    return readers, steps, {"stokes": stokes, "phase_centre": centre, "frame": frame, "pointing": pointing}
+
+
+class Part:
     """What happens to the samples of one DATA_DESC_ID: Stokes, phase centre, averages, store."""
 
-    def __init__(self, reader: Reader, ddid: int, folder: Path, stokes, centre, frame: str, config: Settings):
+    def __init__(self, reader: Reader, ddid: int, stokes, centre, frame: str, config: Settings):
         self.meta, self.ddid, data = reader.meta, ddid, config.data
         window, channels = self.meta.window(ddid), reader.channels(ddid)
         self.matrix, self.used, self.weighing = polarisation.stokes_matrix(self.meta.correlations(ddid), stokes)
         self.freq = window.freq[channels]
-        self.centre = centre
+        self.centre, self.planes = centre, len(stokes)
         self.centres = {field: field_centre(self.meta, field, frame) for field in reader.survey.fields}
+        for old, twist in self.centres.values():
+            phase_rotation.turn(old, centre, twist)  # raises where they are too far from each other
         # The image's size is known here only where averaging asks for it: otherwise it would rerun this stage.
         offset = averaging.chord(config.image.cell, config.image.imsize) if config.image.cell else 0.0
         self.plan = averaging.plan(
@@ -73,7 +79,10 @@ class _Part:
             reader.survey.longest, offset, data.maxsmearing,
         )  # fmt: skip
         self.counts = Counter(autocorrelation_rows=reader.survey.autocorrelations[ddid])
-        self.writer = PartWriter(folder, self.plan.freq, self.plan.width, len(stokes))
+
+    def start(self, folder: Path) -> None:
+        """Write to `folder` what is to come."""
+        self.writer = PartWriter(folder, self.plan.freq, self.plan.width, self.planes)
 
     def take(self, chunk: Chunk) -> None:
         """Convert one chunk and hand it on."""

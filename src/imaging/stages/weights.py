@@ -21,7 +21,7 @@ DENSITY_BYTES = 2**30
 def weights(vis: str, *, weights: str, config) -> None:
     """Write the directory `weights`: part000.npy, … (row, chan) float32, one a part of the store, and weights.json."""
     store, grid, channel_map = open_store(vis, config.image)
-    _check_cell(store, max(config.image.cell))
+    check_cell(store.meta["max_uv_wavelengths"], max(config.image.cell))
     scheme = _scheme(config.weighting)
     per_channel = config.image.specmode == "cube"
     planes = at_once = len(grid.freq)
@@ -88,9 +88,12 @@ def _scheme(section) -> Scheme:
     return Scheme(section.weighting, section.robust, section.noise, section.npixels, taper)
 
 
-def _check_cell(store: VisibilityStore, cell: float):
-    """A cell of 1/(2 uv) is the coarsest that shows every fringe; from 1/uv on there is nothing left to fit."""
-    fringe = 1 / max(store.meta["max_uv_wavelengths"], 1e-30)
+def check_cell(longest: float, cell: float):
+    """A cell of 1/(2 uv) is the coarsest that shows every fringe of the `longest` baseline (wavelengths).
+
+    From 1/uv on there is nothing left to fit.
+    """
+    fringe = 1 / max(longest, 1e-30)
     if cell > fringe:
         raise ImagingError("image.cell is too coarse for the longest baseline.", got=format_angle(cell),
                            expected=f"at most {format_angle(fringe / 2)}, better {format_angle(fringe / 5)}",

@@ -1,0 +1,29 @@
+"""`imaging check`: what a run would refuse, as far as the configuration and small columns of the data tell."""
+
+from __future__ import annotations
+
+from imaging.algorithms.spectral import output_channels
+from imaging.config import Config
+from imaging.resources import check_memory
+from imaging.settings import Settings
+from imaging.stages.ingest import prepare
+from imaging.stages.weights import check_cell
+from imaging.units import SPEED_OF_LIGHT
+
+
+def check(config: Config) -> None:
+    """Raise what ingest and weights would, without reading a visibility; flags are not known here."""
+    config.identify_data()
+    config.check_files()
+    check_memory(config)
+    image = config.image
+    readers, parts, _ = prepare(list(config.data.vis), Settings.of(config.settings("ingest")))
+    plans = [part.plan for some in parts for part in some.values()]
+    output_channels([plan.freq for plan in plans], [plan.width for plan in plans],
+                    image.specmode, image.nchan, image.start, image.width)  # fmt: skip
+    longest = max(
+        reader.survey.reach[ddid] * part.plan.freq.max()
+        for reader, some in zip(readers, parts, strict=True)
+        for ddid, part in some.items()
+    )
+    check_cell(longest / SPEED_OF_LIGHT, max(image.cell))

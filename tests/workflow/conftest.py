@@ -84,6 +84,12 @@ def project(tmp_path, tiny_ms):
     return lambda **sections: Project(tmp_path, small(tiny_ms, **sections))
 
 
+@pytest.fixture
+def project_of(tmp_path):
+    """`project_of(values)`: a folder with that configuration and nothing else."""
+    return lambda values: Project(tmp_path, values)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, tiny_ms):
     """The small image, made once."""

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate a configuration file against the data it names")
     check.add_argument("configfile", type=Path)
     check.add_argument("--set", action="append", default=[], metavar="section.key=value", help="change a value")
+    check.add_argument("--profile", default="default", help="as for run: default is this machine")
     check.set_defaults(call=_check)
 
     warmup = commands.add_parser("warmup", help="compile the kernels once for this machine")
@@ -72,7 +73,7 @@ def _check(arguments, further: list[str]) -> int:
     from imaging.check import check
     from imaging.config import Config
 
-    check(Config.load(arguments.configfile, tuple(arguments.set)))
+    check(Config.load(arguments.configfile, tuple(arguments.set)), here=arguments.profile == "default")
     print(f"{arguments.configfile} is in order.")
     return 0
 

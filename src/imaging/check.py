@@ -11,11 +11,15 @@ from imaging.stages.weights import check_cell
 from imaging.units import SPEED_OF_LIGHT
 
 
-def check(config: Config) -> None:
-    """Raise what ingest and weights would, without reading a visibility; flags are not known here."""
+def check(config: Config, here: bool) -> None:
+    """Raise what ingest and weights would, without reading a visibility; flags are not known here.
+
+    here : it will run on this machine.
+    """
     config.identify_data()
     config.check_files()
-    check_memory(config)
+    if here:
+        check_memory(config)
     image = config.image
     readers, parts, _ = prepare(list(config.data.vis), Settings.of(config.settings("ingest")))
     plans = [part.plan for some in parts for part in some.values()]

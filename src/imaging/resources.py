@@ -75,7 +75,7 @@ def check_memory(config) -> None:
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > there:
         raise ImagingError("The image is too large for the memory of this machine.",
-                           got=f"image.imsize: [{nx}, {ny}], which needs {needed / 2**30:.3g} GiB",
-                           expected=f"at most the {there / 2**30:.3g} GiB that the machine has",
+                           got=f"image.imsize: [{nx}, {ny}], which needs {needed / 2**30:.1f} GiB",
+                           expected=f"at most the {there / 2**30:.1f} GiB that the machine has",
                            next_step="set a smaller image.imsize, fewer channels or Stokes planes, or use a larger"
                            " machine: docs/clusters.md")  # fmt: skip

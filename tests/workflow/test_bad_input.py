@@ -72,7 +72,7 @@ def assert_refused(project, done: subprocess.CompletedProcess, *words: str):
         "data.vis=MS/ANTENNA": ["ANTENNA", "not a complete MeasurementSet"],
         "name=../escape": ["name", "../escape", "letters, digits"],
         "mask={usemask: user, mask: [3, 4, 5]}": ["mask.mask", "[x0, y0, x1, y1]"],
-        "image.imsize=524288": ["too large", "[524288, 524288], which needs 1.02e+04 GiB", "that the machine has"],
+        "image.imsize=524288": ["too large", "[524288, 524288], which needs 10240.0 GiB", "that the machine has"],
         "niter": ["section.key=value"],
     }.items(),
 )

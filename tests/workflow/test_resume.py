@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-DEADLY = Path(__file__).parent / "deadly"
+DEADLY = os.pathsep.join([str(Path(__file__).parent / "deadly"), *filter(None, [os.environ.get("PYTHONPATH")])])
 STAGES = ("ingest", "weights", "pb", "psf", "major_cycle", "automask", "decide", "minor_cycle", "restore", "pbcor",
           "report")  # fmt: skip
 
@@ -21,7 +21,7 @@ def test_killed_in_every_stage(who, project, finished, tmp_path):
     killed.mkdir()
     done: dict[str, int] = {}
     for _ in range(len(STAGES) + 1):
-        run = small.run(check=False, PYTHONPATH=str(DEADLY), FRINGEFLOW_TEST_KILL=f"{who}:{killed}:")
+        run = small.run(check=False, PYTHONPATH=DEADLY, FRINGEFLOW_TEST_KILL=f"{who}:{killed}:")
         for job, count in small.finished_jobs().items():
             done[job] = done.get(job, 0) + count
         if run.returncode == 0:
@@ -39,7 +39,7 @@ def test_a_killed_front_leaves_nothing_in_the_way(project, finished, tmp_path):
     """SIGKILL of `imaging run` itself: its Snakemake and jobs go on as orphans until the next run ends them."""
     small = project()
     marker = tmp_path / "psf"
-    environment = os.environ | {"PYTHONPATH": str(DEADLY), "FRINGEFLOW_TEST_KILL": f"sleep:{tmp_path}:psf"}
+    environment = os.environ | {"PYTHONPATH": DEADLY, "FRINGEFLOW_TEST_KILL": f"sleep:{tmp_path}:psf"}
     front = subprocess.Popen([sys.executable, "-m", "imaging", "run", "my.yaml"], cwd=small.folder, env=environment)
     deadline = time.monotonic() + 60
     while not marker.exists() and time.monotonic() < deadline:
@@ -53,7 +53,7 @@ def test_a_killed_front_leaves_nothing_in_the_way(project, finished, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_front_stops_its_jobs(number, project, tmp_path):
     small = project()
-    environment = os.environ | {"PYTHONPATH": str(DEADLY), "FRINGEFLOW_TEST_KILL": f"sleep:{tmp_path}:ingest"}
+    environment = os.environ | {"PYTHONPATH": DEADLY, "FRINGEFLOW_TEST_KILL": f"sleep:{tmp_path}:ingest"}
     front = subprocess.Popen(
         [sys.executable, "-m", "imaging", "run", "my.yaml"], cwd=small.folder, env=environment, stderr=subprocess.PIPE
     )

@@ -65,7 +65,7 @@ def test_wsclean_itself_leaves_what_is_recorded(unpacked, tmp_path):
 
 @pytest.mark.full
 def test_multiscale_does_not_diverge_on_the_vela_pulsar(validation):
-    made = validation("vela_multiscale", "vela-60")
+    made = validation("vela_multiscale", "askap_vela-60")
     report = json.loads((made.results / "vela_multiscale.report.json").read_text())
     peaks = np.array([cycle["peak"] for cycle in report["cycles"]])
     assert len(peaks) > 5

@@ -48,7 +48,8 @@ def test_importing_the_package_is_cheap():
 
 
 def test_job_scripts_import_no_configuration_machinery():
-    stages = ("ingest", "weights", "psf", "pb", "major_cycle", "automask", "decide", "minor_cycle", "restore", "pbcor")
+    stages = ("ingest", "weights", "psf", "psf_double", "pb", "major_cycle", "automask", "decide", "minor_cycle",
+              "restore", "pbcor")  # fmt: skip
     imports = "; ".join(f"import imaging.stages.{s}" for s in stages)
     code = f"{imports}; import sys; assert not {{'pydantic', 'snakemake', 'matplotlib', 'pandas'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

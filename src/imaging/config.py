@@ -190,6 +190,8 @@ class Gridding(Section):
     """numba, or the readable direct sum (slow, exact)."""
     memory: Memory = "2GiB"
     """Working memory of one gridding job."""
+    major_cycle: Literal["exact", "psf", "hybrid"] = "exact"
+    """Residuals from the visibilities (exact), or by the psf where within epsilon; hybrid stops at exact ones only."""
 
 
 class PrimaryBeam(Section):
@@ -425,13 +427,15 @@ class Config(Section):
 
 
 _GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start", "image.width", "image.restfreq")
+_SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.backend", "gridding.memory")
 
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
     "weights": ("weighting.*", *_GRID),
-    "psf": ("gridding.*", "clean.psfcutoff", "compat", *_GRID),
+    "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID),
+    "psf_double": (*_SUMS, *_GRID),
     "pb": ("primary_beam.*", *_GRID),
-    "major_cycle": ("gridding.*", *_GRID),
+    "major_cycle": (*_SUMS, *_GRID),
     "automask": ("mask.*", "primary_beam.pblimit", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
                "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
@@ -439,7 +443,7 @@ READS: dict[str, tuple[str, ...]] = {
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "pbcor": ("primary_beam.pblimit",),
-    "report": ("gridding.*", *_GRID),
+    "report": (*_SUMS, *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
 

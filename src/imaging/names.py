@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor")
 OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor": ".minor.json",
-          "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json"}  # fmt: skip
+          "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json",
+          "psf_double": ".psf_double"}  # fmt: skip
 SUFFIX = {"fits": ".fits", "casa": ""}
 
 
@@ -16,7 +17,8 @@ class Names:
     """Paths of the products of the run `name` below `results`.
 
     Those of a cycle take its number, an int or a wildcard such as "{cycle}": `Names("m31").residual(3)` is
-    results/m31/m31.cycle003.residual.fits; without one they name the final product.
+    results/m31/m31.cycle003.residual.fits; without one they name the final product. "003.exact" is cycle 3 on a
+    residual made from the visibilities where the first one was made by convolution.
     """
 
     name: str
@@ -41,14 +43,17 @@ class Names:
         """Paths that final images of this run may have, in either format."""
         return [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
 
-    def parse(self, path: str) -> tuple[str, int | None]:
+    def parse(self, path: str) -> tuple[str, int | str | None]:
         """The product and the cycle of a path of this run. Raises ValueError for any other path."""
         products = {re.escape(OTHERS[p]): p for p in OTHERS}
         products |= {re.escape(f".{p}{SUFFIX[self.image_format]}"): p for p in IMAGES}
         for ending, product in products.items():
-            match = re.fullmatch(re.escape(f"{self.folder}/{self.name}") + r"(?:\.cycle(\d{3,}))?" + ending, path)
+            match = re.fullmatch(
+                re.escape(f"{self.folder}/{self.name}") + r"(?:\.cycle(\d{3,}(?:\.exact)?))?" + ending, path
+            )
             if match:
-                return product, int(match.group(1)) if match.group(1) else None
+                cycle = match.group(1)
+                return product, int(cycle) if cycle and cycle.isdigit() else cycle
         raise ValueError(f"{path} is no product of {self.name}")
 
     def log(self, stage: str, cycle: str | None = None) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from imaging.errors import ImagingError
 
-PLANES = {"ingest": 0, "weights": 2, "psf": 8, "pb": 4, "major_cycle": 10, "automask": 12, "decide": 6,
-          "minor_cycle": 14, "restore": 12, "pbcor": 5, "report": 4}  # fmt: skip
+PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
+          "decide": 6, "minor_cycle": 14, "restore": 12, "pbcor": 5, "report": 4}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
-GRIDDING = ("psf", "major_cycle", "report")
+GRIDDING = ("psf", "psf_double", "major_cycle", "report")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class Estimate:
 
 def estimate(config, stage: str) -> Estimate:
     """Memory (MB) and time (minutes) to ask a scheduler for; generous, and doubled at a second attempt."""
-    image_mb = _image_bytes(config) / 2**20
+    nx, ny = config.image.imsize
+    # psf_double takes one channel at a time, for all polarisations.
+    image_mb = (nx * ny * 4 if stage == "psf_double" else _image_bytes(config)) / 2**20
     memory = 500 + PLANES[stage] * image_mb
     if stage in GRIDDING:
         memory += 1.5 * config.gridding.memory / 2**20

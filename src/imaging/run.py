@@ -255,7 +255,8 @@ class Progress:
         for path in sorted(Path(self.names.folder).glob(f"{self.names.name}.cycle*.state.json")):
             if path not in self.shown and path.stat().st_mtime >= self.started:
                 self.shown.add(path)
-                self._say_cycle(CleanState.from_json(path.read_text()))
+                how = " exactly" if path.name.endswith(".exact.state.json") else ""
+                self._say_cycle(CleanState.from_json(path.read_text()), how)
         for words in lines:
             if len(words) == 2 and words[0] in ("rule", "checkpoint", "localrule", "localcheckpoint"):
                 self._say_stage(words[1].rstrip(":"))
@@ -269,9 +270,11 @@ class Progress:
             self._line(stage)
         self.stage = stage
 
-    def _say_cycle(self, state: CleanState) -> None:
+    def _say_cycle(self, state: CleanState, how: str) -> None:
         where = "in the mask" if state.mask_pixels else "in the image, the mask is empty"
-        line = f"cycle {state.cycle}: peak {format_flux(state.peak or 0)}/beam {where}, {state.iterdone} iterations"
+        line = (
+            f"cycle {state.cycle}{how}: peak {format_flux(state.peak or 0)}/beam {where}, {state.iterdone} iterations"
+        )
         if state.stop:
             line += f"; stop: {state.reason}"
         else:

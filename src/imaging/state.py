@@ -98,7 +98,9 @@ class CleanState:
     all planes within the mask (of everything where it is empty) and without it; prev_ and min_: at the last cycle,
     and smallest so far, min_cycle the cycle of the latter. sidelobe : largest of the psf, as a fraction.
     cycle_threshold : Jy/beam; cycle_niter : iterations a plane. threshold_reached : the cycle threshold is the
-    user's own. best_cycle : whose model and residual are the products if the loop ends here.
+    user's own. best_cycle : whose model and residual are the products if the loop ends here. psf_error : the most that
+    the residual is off, as a fraction of the dirty peak, where it was made by convolution; None where from the
+    visibilities.
     """
 
     cycle: int
@@ -120,6 +122,7 @@ class CleanState:
     cycle_niter: int
     threshold_reached: bool
     model_flux: float = 0.0
+    psf_error: float | None = None
     planes: tuple[tuple[PlaneStatistics, ...], ...] = ()
 
     @property

@@ -12,7 +12,7 @@ from imaging.image import Beam
 
 SIZE = 64
 CELL = 1e-5
-ACCURACIES = (("single", (1e-2, 1e-3, 1e-4, 1e-5)), ("double", (1e-6, 1e-8, 1e-10, 1e-12)))
+ACCURACIES = (("single", (1e-2, 1e-3, 1e-4, 1e-5)), ("double", (1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12)))
 """One accuracy for each kernel support that the configuration can lead to."""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from imaging.config import Config
 from imaging.errors import ImagingError
-from imaging.io.images import load_image
+from imaging.io.images import load_image, save_image
 from imaging.names import Names
 from imaging.settings import Settings
 from imaging.stages import (
@@ -20,6 +20,7 @@ from imaging.stages import (
     pb,
     pbcor,
     psf,
+    psf_double,
     report,
     restore,
     weights,
@@ -210,3 +211,51 @@ def test_an_image_smaller_than_its_beam_is_refused(run):
     with pytest.raises(ImagingError, match="smaller than the main lobe") as caught:
         run(image={"cell": "0.05arcsec"})
     assert "image.cell" in caught.value.next_step
+
+
+def residual_by_psf(made: Run, model: str, folder: Path):
+    """The residual of a model, by convolution where that is possible."""
+    n, path = made.names, str(folder / "by_psf.fits")
+    if not Path(n.psf_double()).exists():
+        psf_double.psf_double(n.vis(), n.weights(), psf_double=n.psf_double(), config=made._settings("psf_double"))
+    major_cycle.major_cycle(
+        n.vis(), n.weights(), model, n.psf_double(), n.residual(0), residual=path, config=made._settings("major_cycle")
+    )
+    return load_image(path)
+
+
+def test_a_cube_by_convolution(run, tmp_path):
+    made = run()
+    last = made.states[-1].cycle
+    exact, by_psf = made.image("residual", last), residual_by_psf(made, made.names.model(last - 1), tmp_path)
+    assert 0 < by_psf.header["PSFERROR"] < 1e-4
+    assert not by_psf.data[EMPTY].any()
+    peaks = np.abs(made.image("residual", 0).data).max(axis=(2, 3))
+    errors = np.abs(by_psf.data - exact.data).max(axis=(2, 3))
+    used = [chan for chan in range(4) if chan != EMPTY]
+    assert errors[used].max() > 0
+    assert (errors <= 1e-4 * peaks).all()
+
+
+def test_a_model_of_too_much_flux_for_its_peak_falls_back_to_an_exact_residual(run, tmp_path):
+    made = run(clean={"niter": 1, "nmajor": 1}, image={"specmode": "mfs", "stokes": "I"})
+    signs = np.random.default_rng(1).choice([-1, 1], (1, 1, 64, 64)).astype(np.float32)
+    model, exact = str(tmp_path / "model.fits"), str(tmp_path / "exact.fits")
+    save_image(made.image("model", 0).with_data(signs), model)
+    n = made.names
+    major_cycle.major_cycle(n.vis(), n.weights(), model, residual=exact, config=made._settings("major_cycle"))
+    found = residual_by_psf(made, model, tmp_path)
+    assert "PSFERROR" not in found.header
+    np.testing.assert_array_equal(found.data, load_image(exact).data)
+
+
+def test_a_wide_field_has_no_psf_on_twice_the_image(run, tmp_path, caplog):
+    made = run(
+        image={"specmode": "mfs", "stokes": "I", "imsize": 640, "cell": "20arcsec"}, gridding={"epsilon": 1e-6},
+        clean={"niter": 20}, mask={"mask": [200, 200, 440, 440]},
+    )  # fmt: skip
+    with caplog.at_level("WARNING", logger="imaging"):
+        found = residual_by_psf(made, made.names.model(0), tmp_path)
+    assert "all cycles will be exact" in caplog.text
+    assert "PSFERROR" not in found.header
+    np.testing.assert_array_equal(found.data, made.image("residual", 1).data)

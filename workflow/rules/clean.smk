@@ -6,6 +6,8 @@ rule major_cycle:
         vis=NAMES.vis(),
         weights=NAMES.weights(),
         model=previous("model"),
+        psf_double=by_convolution(NAMES.psf_double()),
+        dirty=by_convolution(NAMES.residual(0)),
     output:
         residual=PRODUCT(NAMES.residual("{cycle}")),
     log:
@@ -61,12 +63,10 @@ rule automask:
 checkpoint decide:
     input:
         residual=NAMES.residual("{cycle}"),
-        mask=lambda wildcards: mask_of(int(wildcards.cycle)),
+        mask=lambda wildcards: mask_of(wildcards.cycle),
         psf=NAMES.psf(),
         pb=NAMES.pb(),
-        automask=lambda wildcards: NAMES.automask(
-            int(wildcards.cycle) if AUTOMASK else 0
-        ),
+        automask=lambda wildcards: NAMES.automask(wildcards.cycle if AUTOMASK else 0),
         previous=previous("state"),
         minor=previous("minor"),
     output:
@@ -91,11 +91,11 @@ checkpoint decide:
 
 rule minor_cycle:
     input:
-        residual=NAMES.residual("{cycle}"),
-        mask=lambda wildcards: mask_of(int(wildcards.cycle)),
+        residual=lambda wildcards: NAMES.residual(decided(wildcards.cycle)),
+        mask=lambda wildcards: mask_of(decided(wildcards.cycle)),
         psf=NAMES.psf(),
         sumwt=NAMES.sumwt(),
-        state=NAMES.state("{cycle}"),
+        state=lambda wildcards: NAMES.state(decided(wildcards.cycle)),
         model=previous("model"),
     output:
         model_out=PRODUCT(NAMES.model("{cycle}")),

@@ -25,7 +25,7 @@ PRODUCT = directory if CONFIG.image_format == "casa" else str
 
 
 wildcard_constraints:
-    cycle=r"\d\d\d+",
+    cycle=r"\d\d\d+(\.exact)?",
 
 
 def settings(stage):
@@ -46,10 +46,45 @@ def runtime(stage):
     return lambda wildcards, attempt: attempt * estimate(CONFIG, stage).minutes
 
 
+def state_of(cycle):
+    with open(checkpoints.decide.get(cycle=cycle).output.state) as file:
+        return json.load(file)
+
+
+def decided(cycle):
+    """The cycle as its decision counts: `003`, or `003.exact` where it would stop at a residual that is not exact."""
+    if CONFIG.gridding.major_cycle == "hybrid" and int(cycle):
+        state = state_of(cycle)
+        if state["stop"] and state["psf_error"] is not None:
+            return f"{cycle}.exact"
+    return cycle
+
+
+def number(cycle):
+    return int(cycle.removesuffix(".exact"))
+
+
 def previous(product):
     """The product of the cycle before this one; nothing in the first."""
+
+    def path(wildcards):
+        if not number(wildcards.cycle):
+            return []
+        before = f"{number(wildcards.cycle) - 1:03d}"
+        plain = product in (
+            "model",
+            "minor",
+        )  # there is one minor cycle, whatever residual it starts from
+        return NAMES.path(product, before if plain else decided(before))
+
+    return path
+
+
+def by_convolution(path):
+    """What a major cycle needs to do without the visibilities; nothing where it is to be exact."""
+    wanted = CONFIG.gridding.major_cycle != "exact"
     return lambda wildcards: (
-        NAMES.path(product, int(wildcards.cycle) - 1) if int(wildcards.cycle) else []
+        path if wanted and wildcards.cycle.isdigit() and int(wildcards.cycle) else []
     )
 
 
@@ -60,32 +95,40 @@ def mask_of(cycle):
 
 def last_cycle():
     """The first state that says stop names the cycle whose products are the final ones."""
-    for cycle in range(CHECKPOINT_LIMIT + 1):
-        with open(checkpoints.decide.get(cycle=f"{cycle:03d}").output.state) as file:
-            state = json.load(file)
+    for number in range(CHECKPOINT_LIMIT + 1):
+        cycle = decided(f"{number:03d}")
+        state = state_of(cycle)
         if state["stop"]:
-            return cycle, state["best_cycle"]
+            return number, cycle, state["best_cycle"]
     raise WorkflowError(
         f"No end after {CHECKPOINT_LIMIT} cycles: set clean.nmajor, or a higher clean.threshold."
     )
 
 
+def exact(cycle):
+    """The residual to end with: in a hybrid run an exact one also where the clean has gone back to this cycle."""
+    hybrid = CONFIG.gridding.major_cycle == "hybrid" and int(cycle)
+    if hybrid and state_of(cycle)["psf_error"] is not None:
+        return NAMES.residual(f"{cycle}.exact")
+    return NAMES.residual(cycle)
+
+
 def finished(wildcards):
     """Inputs of restore: the residual, model and mask that the loop ended with."""
-    last, best = last_cycle()
+    _, cycle, best = last_cycle()
     return {
-        "residual": NAMES.residual(best),
+        "residual": exact(f"{best:03d}"),
         "model": NAMES.model(best - 1) if best else [],
-        "mask": mask_of(max(best - 1, 0)),
-        "state": NAMES.state(last),
+        "mask": mask_of(decided(f"{max(best - 1, 0):03d}")),
+        "state": NAMES.state(cycle),
     }
 
 
 def history(wildcards):
     """Inputs of report: what was decided and done in each cycle."""
-    last, _ = last_cycle()
+    last, _, _ = last_cycle()
     return {
-        "states": [NAMES.state(cycle) for cycle in range(last + 1)],
+        "states": [NAMES.state(decided(f"{cycle:03d}")) for cycle in range(last + 1)],
         "minors": [NAMES.minor(cycle) for cycle in range(last)],
     }
 

@@ -68,6 +68,29 @@ rule psf:
         "../scripts/psf.py"
 
 
+rule psf_double:
+    input:
+        vis=NAMES.vis(),
+        weights=NAMES.weights(),
+    output:
+        psf_double=directory(NAMES.psf_double()),
+    log:
+        NAMES.log("psf_double"),
+    benchmark:
+        NAMES.benchmark("psf_double")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory("psf_double"),
+        runtime=runtime("psf_double"),
+    params:
+        config=settings("psf_double"),
+        code=fingerprint("psf_double"),
+    script:
+        "../scripts/psf_double.py"
+
+
 rule pb:
     input:
         *CONFIG.pb_files(),

@@ -58,16 +58,16 @@ def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=N
     sumwt = np.zeros(len(grid.freq))
     for part in parts:
         for plane in np.unique(part.plane[part.plane >= 0]):
-            channels = _as_slice(np.flatnonzero(part.plane == plane))
+            channels = as_slice(np.flatnonzero(part.plane == plane))
             used = None if model is None or not np.any(model[plane]) else model[plane]
-            for rows in _row_batches(part, channels, npol, accuracy.memory):
+            for rows in row_batches(part, channels, npol, accuracy.memory):
                 weight = np.asarray(part.weight[rows, channels])
                 total = float(weight.sum(dtype=np.float64))
                 if total == 0:
                     continue
                 sumwt[plane] += total
                 vis = None if psf else np.asarray(part.vis[:, rows, channels])
-                operator = _operator(part.uvw[rows], part.freq[channels], weight > 0, grid, accuracy, threads)
+                operator = make_operator(part.uvw[rows], part.freq[channels], weight > 0, grid, accuracy, threads)
                 if used is not None:
                     vis = vis - operator.dirty2vis(used)
                 sums[plane] += operator.vis2dirty(vis, weight)
@@ -80,7 +80,8 @@ def normalise(sums: np.ndarray, sumwt: np.ndarray) -> np.ndarray:
     return (sums * scale[:, None, None, None]).astype(np.float32)
 
 
-def _operator(uvw, freq, mask, grid: Grid, accuracy: Accuracy, threads: int):
+def make_operator(uvw, freq, mask, grid: Grid, accuracy: Accuracy, threads: int):
+    """The operator pair `vis2dirty`, `dirty2vis` of one batch of samples; those where `mask` is false are left out."""
     if accuracy.backend == "reference":
         return _DirectSum(np.asarray(uvw), freq, grid, accuracy.wterm)
     from imaging.algorithms.gridding import EPSILON, Gridder
@@ -114,14 +115,14 @@ class _DirectSum:
         return gridding_reference.dirty2vis(self.uvw, self.freq, image, self.grid.cell, wterm=self.wterm)
 
 
-def _as_slice(index: np.ndarray):
+def as_slice(index: np.ndarray):
     """A slice where the indices are consecutive, so that memory maps are read without copying what is not used."""
     if index[-1] - index[0] + 1 == len(index):
         return slice(int(index[0]), int(index[-1]) + 1)
     return index
 
 
-def _row_batches(part: Part, channels, npol: int, memory: float) -> list[slice]:
+def row_batches(part: Part, channels, npol: int, memory: float) -> list[slice]:
     """Row ranges whose arrays take about a quarter of the memory; they depend on the data and `memory` only."""
     nrow = len(part.uvw)
     nchan = len(part.freq[channels])
@@ -143,7 +144,7 @@ def measure_accuracy(parts: list[Part], grid: Grid, accuracy: Accuracy, samples:
     else:
         return None
     uvw, vis = np.asarray(part.uvw[::step]), np.asarray(part.vis[:1, ::step])
-    image = _operator(uvw, part.freq, weight > 0, grid, accuracy, 1).vis2dirty(vis, weight)[0]
+    image = make_operator(uvw, part.freq, weight > 0, grid, accuracy, 1).vis2dirty(vis, weight)[0]
     weighted = np.where(weight > 0, vis[0], 0) * weight
     (l, m), (ny, nx) = grid.lm(), grid.shape
     errors = []

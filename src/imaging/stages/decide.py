@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def decide(
         planes, limits, largest_sidelobe(beam_image),
         config.compat,
     )  # fmt: skip
+    decision = replace(decision, psf_error=image.header.get("PSFERROR"))
     logger.info("cycle %d: peak %s Jy/beam, %d iterations, %s", decision.cycle, decision.peak, decision.iterdone,
                 decision.stop.sentence)  # fmt: skip
     with atomic_path(state) as partial:

@@ -38,6 +38,7 @@ def report(states: list[str], minors: list[str], vis: str, weights: str, image: 
                 "rms": max((p.rms for chan in d.planes for p in chan if p.rms is not None), default=None),
                 "cycle_threshold": d.cycle_threshold,
                 "mask_pixels": d.mask_pixels,
+                "psf_error": d.psf_error,
                 "iterations": m.iterdone if m else 0,
                 "model_flux": m.model_flux if m else last.model_flux,
             }

@@ -14,6 +14,8 @@ def test_memory_grows_with_the_image_and_its_planes(tiny_ms):
     one = memory(data=data)
     assert memory(data=data, image={"stokes": "IQUV"}) - 500 == 4 * (one - 500)
     assert memory(data=data, image={"specmode": "cube", "nchan": 3}) - 500 == 3 * (one - 500)
+    cube = {"specmode": "cube", "nchan": 30, "stokes": "IQUV"}
+    assert memory("psf_double", data=data, image=cube) == memory("psf_double", data=data)  # one plane at a time
     assert memory("ingest", data=data) == memory("ingest", data=data, image={"imsize": 4096})
 
 

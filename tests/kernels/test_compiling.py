@@ -64,15 +64,3 @@ def test_a_filled_cache_that_cannot_be_written_is_used(tmp_path):
     jobs = [start(shared, code=HIDE + JOB, **where) for _ in range(2)]
     assert [finish(job) for job in jobs] == ["", ""]
     assert list(temporary.glob("fringeflow-*/*/*/*.nbi"))
-
-
-@pytest.mark.full
-def test_nothing_is_compiled_after_warmup(tmp_path):
-    code = """
-import logging, sys
-logging.basicConfig(stream=sys.stdout, format="%(message)s")
-from imaging.warmup import warmup
-list(warmup())
-"""
-    assert "compiled" in finish(start(tmp_path, code=code))
-    assert finish(start(tmp_path, code=code)) == ""

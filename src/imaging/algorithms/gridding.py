@@ -48,6 +48,8 @@ class Gridder:
     Raises ImagingError for arrays that do not fit each other and for accuracies out of reach.
     """
 
+    supports = SUPPORTS
+
     def __init__(self, uvw, freq, shape, cell, epsilon, *, mask=None, wterm=True, centre=(0.0, 0.0),
                  precision="single", threads=1, memory=MEMORY):  # fmt: skip
         _check(uvw, freq, shape, cell, epsilon, mask, precision)
@@ -90,7 +92,7 @@ class Gridder:
             return cost, kernel, nu, nv, planes
 
         target = 0.8 * epsilon / math.sqrt(3 if use_w else 2)
-        kernels_found = [find_kernel(support, target) for support in SUPPORTS[precision]]
+        kernels_found = [find_kernel(support, target) for support in self.supports[precision]]
         plans = [plan(kernel) for kernel in kernels_found if kernel]
         if not plans:
             raise ImagingError("gridding.epsilon is too small", got=epsilon, expected=f">= {EPSILON[precision]}")

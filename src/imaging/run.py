@@ -224,8 +224,7 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
                 progress.update()
                 time.sleep(0.2)
         except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait()
+            _stop(process)
             raise
         finally:
             if process.poll() is None:
@@ -236,6 +235,15 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
         return 1
     progress.finish()
     return 0
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End Snakemake and its local jobs: politely, so that it can take back jobs of a cluster, then for good."""
+    for number, patience in ((signal.SIGINT, 20), (signal.SIGINT, 10), (signal.SIGKILL, None)):
+        with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
+            os.killpg(process.pid, number)
+            process.wait(patience)
+            return
 
 
 class Progress:

@@ -17,12 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from imaging.check import check
 from imaging.config import Config, load_values
 from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path, remove_partial
 from imaging.log import FAILED
 from imaging.names import Names
-from imaging.resources import check_memory
 from imaging.state import CleanState
 from imaging.units import format_angle, format_flux
 
@@ -43,10 +43,7 @@ def run(configfile: Path, cores: int | None, profile: str, overrides: tuple[str,
     chosen = _profile(profile)
     values = load_values(configfile, overrides)
     config = Config.parse(values)
-    config.identify_data()
-    config.check_files()
-    if profile == "default":
-        check_memory(config)
+    check(config, here=profile == "default")
     names = Names(config.name, image_format=config.image_format)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--workflow-profile", str(chosen),
                "--rerun-incomplete", "--nolock", *(["--cores", str(cores)] if cores else [])]  # fmt: skip

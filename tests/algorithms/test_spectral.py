@@ -49,3 +49,6 @@ def test_start_and_width(keywords, freq, plane):
 def test_a_cube_beside_the_data_is_refused():
     with pytest.raises(ImagingError, match="No channel of the data"):
         output_channels([FREQ], [WIDTH], "cube", nchan=2, start="2GHz")
+    for start in ("0.9GHz", "2GHz"):
+        with pytest.raises(ImagingError, match="start is outside the data"):
+            output_channels([FREQ], [WIDTH], "cube", start=start)

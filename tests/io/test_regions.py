@@ -158,6 +158,7 @@ def test_ds9_exclusions_alone_leave_the_rest(tmp_path):
     [
         ("a.reg", 'fk5\ncircle(203.785,30.5,7.2")\n', "a.reg: the circle at 203.785000 30.500000 deg"),
         ("a.reg", 'galactic\ncircle(10,-80.5,7.2")\n', "a.reg: the circle at 10.000000 -80.500000 deg"),
+        ("a.reg", "image\ncircle(9000,41,5.5)\n", "a.reg: the circle at pixel 8999.0, 40.0"),
         ("a.reg", "image\npolygon(151,41,161,41,161,51)\n", "a.reg: the polygon at pixel 150.0, 40.0"),
         ("a.crtf", "#CRTFv0\ncircle[[300pix, 300pix], 4pix]\n", "a.crtf: the region circle[[300pix, 300pix], 4pix]"),
     ],

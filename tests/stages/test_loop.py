@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imaging.algorithms.masking import AutomaskOptions
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.io.images import load_image, save_image
@@ -186,6 +187,31 @@ def test_casa_s_ways_through_all_stages(run, image_format):
     assert not image.valid[EMPTY].any()
     assert made.image("psf").beams[EMPTY].major == 0
     assert made.image("model").data.any()
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"clean": {"niter": 9, "threshold": "50Jy"}}, "nothing is cleaned: the peak,"),
+        ({"mask": {"usemask": "auto-multithresh", "sidelobethreshold": 1000}}, "= sidelobethreshold 1000 x"),
+        ({"mask": {"usemask": "auto-multithresh", "noisethreshold": 1000}}, "= noisethreshold 1000 x"),
+    ],
+)
+def test_a_clean_that_cleans_nothing_says_why(run, caplog, sections, words):
+    made = run(image={"stokes": "I", "specmode": "mfs"}, **sections)
+    assert made.states[-1].iterdone == 0
+    assert "nothing is cleaned" in caplog.text
+    assert words in caplog.text
+
+
+def test_a_peak_that_the_automatic_mask_leaves_out_is_told(caplog):
+    residual, mask = np.zeros((1, 1, 8, 9)), np.zeros((1, 1, 8, 9), bool)
+    residual[0, 0, 3, 5], residual[0, 0, 6, 6], mask[0, 0, 6, 6] = 2, 1, True
+    automask._warn(residual, residual < 9, mask, [[None]], 0.5, AutomaskOptions())
+    assert "2 Jy/beam at x 5, y 3, is outside the automatic mask" in caplog.text
+    caplog.clear()
+    automask._warn(residual, residual < 2, mask, [[None]], 0.5, AutomaskOptions())
+    assert not caplog.text
 
 
 def test_without_iterations_the_residual_is_the_dirty_image(run):

@@ -96,6 +96,14 @@ def test_an_image_of_the_beam(store, tmp_path):
     np.testing.assert_allclose(found.data[0, 0][seen], (beam * (beam > 0.2))[seen], atol=0.005)
 
 
+def test_an_image_outside_the_primary_beam_is_refused(store, tmp_path):
+    far = store(pointing=[3.0, 0.75])
+    with pytest.raises(ImagingError, match="outside the primary beam"):
+        pb(*far, pb=str(tmp_path / "a.pb.fits"), config=config())
+    assert not list(tmp_path.glob("*.fits"))
+    pb(*far, pb=str(tmp_path / "a.pb.fits"), config=config(pblimit=-0.2))
+
+
 def test_an_aperture_array_warns(store, tmp_path, caplog):
     path = str(tmp_path / "a.pb.fits")
     pb(*store(telescope="MWA", dish_diameters=[4.0]), pb=path, config=config())

@@ -136,16 +136,16 @@ def make_thresholds(noise: Noise, sidelobe: float, options: AutomaskOptions) -> 
 def why_empty(noise: Noise, sidelobe: float, options: AutomaskOptions) -> str:
     """What kept every pixel of a plane out of its first mask, and which setting lets some in."""
     level = make_thresholds(noise, sidelobe, options)
+    begins = f"the mask begins at {level.main:.4g} Jy/beam ="
     if level.kind == "sidelobe":  # at half its peak a point source is large enough for minbeamfrac
         return (
-            f"the mask begins at {level.main:.4g} Jy/beam = sidelobethreshold {options.sidelobethreshold:g}"
-            f" x largest sidelobe {sidelobe:.2f} x peak {noise.peak:.4g}: set mask.sidelobethreshold to"
+            f"{begins} sidelobethreshold {options.sidelobethreshold:g} x largest sidelobe {sidelobe:.2f}"
+            f" x peak {noise.peak:.4g} + median {noise.median:.4g}: set mask.sidelobethreshold to"
             f" {max(math.floor(5 / sidelobe), 1) / 10:g}, or mask.usemask to pb"
         )
     return (
-        f"the mask begins at {level.main:.4g} Jy/beam = noisethreshold {options.noisethreshold:g} x noise"
-        f" {noise.sigma:.4g}, the peak is {noise.peak:.4g}: set mask.noisethreshold or mask.minbeamfrac lower"
-        " if there is a source"
+        f"{begins} noisethreshold {options.noisethreshold:g} x noise {noise.sigma:.4g} + median {noise.median:.4g},"
+        f" the peak is {noise.peak:.4g}: set mask.noisethreshold or mask.minbeamfrac lower if there is a source"
     )
 
 

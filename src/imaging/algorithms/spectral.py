@@ -39,6 +39,11 @@ def output_channels(freqs, widths, specmode: str, nchan: int = -1, start="", wid
         first = lowest + start * step - np.sign(channel) * step / 2 + channel / 2
     else:
         first = _hertz(start)
+        if nchan < 0 and not low - abs(channel) < first < high + abs(channel):
+            raise ImagingError("image.start is outside the data.", got=f"{first / 1e6:.6g} MHz",
+                               expected=f"a frequency between {low / 1e6:.6g} and {high / 1e6:.6g} MHz",
+                               next_step="mend image.start, or set image.nchan if blank channels are wanted"
+                               )  # fmt: skip
     if nchan < 0:
         end = highest + step / 2 if channel > 0 else lowest - step / 2
         nchan = max(1, round(abs(end - (first - channel / 2)) / abs(channel)))

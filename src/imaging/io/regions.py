@@ -155,7 +155,7 @@ def _ds9(text: str, grid: Grid, source: str) -> np.ndarray:
             inside = region.contains(pixels)
         (included if include else excluded).append(inside)
         if include and not inside.any():
-            at = getattr(sky, "center", None) or sky.vertices[0]
+            at = sky.center if hasattr(sky, "center") else sky.vertices[0]
             place = f"pixel {at.x:.1f}, {at.y:.1f}" if sky is region else at.to_string(precision=6) + " deg"
             kind = type(region).__name__.removesuffix("PixelRegion").lower()
             logger.warning("%s: the %s at %s holds no pixel of the image (%s)", source, kind, place, _place(grid))

@@ -67,9 +67,19 @@ def _automatic(image, beam_image, pb_image, valid, previous, previous_automask, 
         beam=common_beam(list(beams), config.compat), cell=cell, options=options, iterdone=iterdone,
         threshold_reached=reached, pb=np.broadcast_to(np.nan_to_num(pb_image.data), image.data.shape),
     )  # fmt: skip
-    if not previous and not data.any():
-        brightest = max((n for chan in noise for n in chan), key=lambda n: n.peak)
-        logger.warning("nothing is cleaned, the automatic mask is empty: %s",
-                       masking.why_empty(brightest, sidelobe, options))  # fmt: skip
+    if not previous:
+        _warn(image.data, valid, data, noise, sidelobe, options)
     levels = [[(n.median, n.sigma, n.peak) for n in chan] for chan in noise]
     return data, {"posmask": memory.posmask, "chanflag": memory.chanflag, "iterdone": memory.iterdone, "noise": levels}
+
+
+def _warn(residual, valid, mask, noise, sidelobe, options) -> None:
+    """Say so where the first automatic mask leaves out what should be cleaned first."""
+    brightest = np.unravel_index(int(np.argmax(np.where(valid, residual, -np.inf))), residual.shape)
+    if not mask.any():
+        logger.warning("nothing is cleaned, the automatic mask is empty: %s",
+                       masking.why_empty(noise[brightest[0]][brightest[1]], sidelobe, options))  # fmt: skip
+    elif not mask[brightest]:
+        logger.warning("the brightest pixel, %.4g Jy/beam at x %d, y %d, is outside the automatic mask: set"
+                       " mask.minbeamfrac lower than %g, or mask.usemask to pb",
+                       residual[brightest], brightest[3], brightest[2], options.minbeamfrac)  # fmt: skip

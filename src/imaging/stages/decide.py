@@ -13,7 +13,8 @@ from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
 from imaging.log import logger
-from imaging.state import CleanState, MinorResult
+from imaging.state import CleanState, MinorResult, StopCode
+from imaging.units import format_flux
 
 LIMITS = ("niter", "threshold", "nsigma", "cycleniter", "cyclefactor", "minpsffraction", "maxpsffraction", "nmajor")
 
@@ -46,6 +47,9 @@ def decide(
     decision = replace(decision, psf_error=image.header.get("PSFERROR"))
     logger.info("cycle %d: peak %s Jy/beam, %d iterations, %s", decision.cycle, decision.peak, decision.iterdone,
                 decision.stop.sentence)  # fmt: skip
+    if decision.stop == StopCode.THRESHOLD and limits.niter and not decision.iterdone:
+        logger.warning("nothing is cleaned: the peak, %s/beam, is below clean.threshold, %s",
+                       format_flux(decision.peak), format_flux(limits.threshold))  # fmt: skip
     with atomic_path(state) as partial:
         partial.write_text(decision.to_json())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from imaging.algorithms.primary_beam import (
     apply_limit,
     choose_model,
@@ -11,6 +13,7 @@ from imaging.algorithms.primary_beam import (
     primary_beam,
     primary_beam_from_image,
 )
+from imaging.errors import ImagingError
 from imaging.image import Image
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
@@ -33,6 +36,12 @@ def pb(vis: str, weights: str, *, pb: str, config) -> None:
         if model.note:
             logger.warning("%s", model.note)
         data = primary_beam(grid, model, samples, pointing)
+    highest = float(np.nanmax(data))
     data, valid = apply_limit(data, chosen.pblimit)
+    if chosen.pblimit > 0 and not np.any(valid):
+        raise ImagingError("The image lies outside the primary beam.", got=f"a response of {highest:.2g} at most",
+                           expected=f"more than primary_beam.pblimit, {chosen.pblimit:g}, somewhere",
+                           next_step="check image.phasecenter (empty for the field's own), or lower"
+                           " primary_beam.pblimit")  # fmt: skip
     grid = replace(grid, stokes=grid.stokes[:1])
     save_image(Image(data, grid, "", valid=valid, header=header(store) | {"BTYPE": "Beam"}), pb)

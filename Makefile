@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: env demo test test-full lint check-kernels clean
+.PHONY: env demo test test-full lint check-kernels benchmark clean
 
 env: $(INSTALLED)
 
@@ -26,6 +26,12 @@ test-full: $(INSTALLED)
 # The kernels as plain Python on tiny shapes: what the compiler hides shows here.
 check-kernels: $(INSTALLED)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels $(PYTEST_ARGS)
+
+# Beside ducc0, WSClean and CASA (CASA_PYTHON: a python with casatasks), those that are installed: an hour.
+BENCHMARKS ?= gridding dirty_image cleaning major_cycle
+benchmark: $(INSTALLED)
+	mkdir -p benchmarks/results
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit; done
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

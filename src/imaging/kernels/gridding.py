@@ -61,10 +61,11 @@ def block(like):
     return np.empty(BLOCK, like.dtype)
 
 
-# Nor do these take slices: to count the references to one costs as much as a sample.
+# Nor do these take slices: to count the references to one costs as much as a sample. Those called for each run of
+# channels, often of a few samples, are inlined: to hand over so many arrays costs as much again.
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def call_for(runs, run, nchan, nrow, samples):
     """Have the memory of a later run on its way: sorted by tile, samples lie far apart."""
     run = min(run, runs.shape[0] - 1)
@@ -74,7 +75,7 @@ def call_for(runs, run, nchan, nrow, samples):
         prefetch(samples, at + runs[run, 2] - 1)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def coordinates(uvw, row, sign, freq_c, chan, first_plane, at, end, u, v, w, plane):
     """(u, v, w) in wavelengths of one row's samples from `chan` on, for at ... end of the block."""
     x, y, z = uvw[row, 0] * sign, uvw[row, 1] * sign, uvw[row, 2] * sign
@@ -84,7 +85,7 @@ def coordinates(uvw, row, sign, freq_c, chan, first_plane, at, end, u, v, w, pla
         plane[k] = first_plane
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def put(weight, first, at, end, re, im):
     """re = weight[first...], flat, and im = 0, for at ... end of the block; re = 1 where `first` is negative."""
     real = re.dtype.type
@@ -93,7 +94,7 @@ def put(weight, first, at, end, re, im):
         im[at + i] = real(0)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def multiply(vis, first, sign, at, end, re, im):
     """Multiply re by vis[first...], flat, conjugate where `sign` is -1; vis is not looked at where re is 0."""
     real = re.dtype.type
@@ -139,7 +140,7 @@ def turn(re, im, at, c, s, sense, count):
         re[at + k], im[at + k] = x * c[k] - y * (sense * s[k]), y * c[k] + x * (sense * s[k])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def add(vis, first, sign, at, end, re, im):
     """vis[first...] += re + i sign im, for at ... end of the block."""
     for i in range(end - at):

@@ -10,6 +10,7 @@ import pytest
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint
 from imaging.log import FAILED, log_to, logger
+from imaging.names import Names
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 
@@ -88,3 +89,14 @@ def test_a_changed_script_changes_its_stage_alone(tmp_path):
     psf, pb = (fingerprint(stage, scripts=tmp_path / "scripts") for stage in ("psf", "pb"))
     assert psf != before[0]
     assert pb == before[1]
+
+
+def test_progress_bears_files_that_are_made_again(tmp_path, capsys):
+    from imaging.run import Progress
+
+    names = Names("a", str(tmp_path))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "snakemake.log").touch()
+    Path(names.state(0)).symlink_to(tmp_path / "removed")  # listed, and gone when it is looked at
+    Progress(names, tmp_path / "snakemake.log", 0.0).update()
+    assert capsys.readouterr().out == ""

@@ -258,10 +258,11 @@ class Progress:
             self.position = log.tell()
         # States are there before the log speaks of what follows from them.
         for path in sorted(Path(self.names.folder).glob(f"{self.names.name}.cycle*.state.json")):
-            if path not in self.shown and path.stat().st_mtime >= self.started:
-                self.shown.add(path)
-                how = " exactly" if path.name.endswith(".exact.state.json") else ""
-                self._say_cycle(CleanState.from_json(path.read_text()), how)
+            with contextlib.suppress(FileNotFoundError):  # Snakemake removes what it is about to make again
+                if path not in self.shown and path.stat().st_mtime >= self.started:
+                    state = CleanState.from_json(path.read_text())
+                    self.shown.add(path)
+                    self._say_cycle(state, " exactly" if path.name.endswith(".exact.state.json") else "")
         for words in lines:
             if len(words) == 2 and words[0] in ("rule", "checkpoint", "localrule", "localcheckpoint"):
                 self._say_stage(words[1].rstrip(":"))

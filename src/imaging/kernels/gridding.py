@@ -20,6 +20,9 @@ from imaging.kernels.gridding_sort import cell_of, first_run, sign_of
 from imaging.kernels.gridding_taps import TILE, gather, prefetch, row_stride, spread, taps
 
 BLOCK = 128  # samples placed at a time
+PORTION = 256
+"""Runs of a tile, counted from its first one, whose samples are summed in the buffer before it is added to the grid:
+one long sum in single precision would lose digits, and the correction of the kernel magnifies that at the corners."""
 AHEAD = 16  # runs between asking for a sample and using it
 
 
@@ -220,6 +223,8 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, st
                     prefetch(uvw, 3 * runs[min(run + AHEAD, runs.shape[0] - 1), 0])
                     call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], vis)
                     call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], weight)
+                    if (run - starts[tile]) % PORTION == 0:
+                        break
             place(u, g.scale_u, g.nu, origin_u, count, cell_u, zu)
             place(v, g.scale_v, g.nv, origin_v, count, cell_v, zv)
             if g.use_w:
@@ -250,12 +255,12 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, st
                     x, y = re[r * BLOCK + k], im[r * BLOCK + k]
                     if x != 0 or y != 0:
                         spread(support, buffer, start + r * depth * plane_size, plane_at, low, high, ku, kv, kw, x, y)
-        if current >= 0:
-            for q in range(max(current, first_plane), min(current + depth, end_plane)):
-                for r in range(nrhs):
-                    slot = (r * depth + q % depth) * plane_size
-                    move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
-                               ntaps, g.nu, True)  # fmt: skip
+            if run == end_run or (chan < 0 and (run - starts[tile]) % PORTION == 0):
+                for q in range(max(current, first_plane), min(current + depth, end_plane)):
+                    for r in range(nrhs):
+                        slot = (r * depth + q % depth) * plane_size
+                        move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
+                                   ntaps, g.nu, True)  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

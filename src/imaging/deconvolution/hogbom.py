@@ -38,10 +38,7 @@ def _clean_plane(job: PlaneJob) -> int:
 def _portion(job: PlaneJob, limit: int, growth: tuple[float, float]) -> int:
     one = np.ones(1)
     search = Search(job.residual[None].copy(), job.psf[None, None], job.mask[None])
-    components, fluxes, history, code = search(one, one, job.gain, job.threshold, limit, growth)
-    if code == kernel.DIVERGING:
-        best = int(np.argmin(history))
-        components, fluxes = components[:best], fluxes[:best]
+    components, fluxes, _ = search(one, one, job.gain, job.threshold, limit, growth)
     kernel.add_components(job.model, NO_SCALES.astype(job.model.dtype), components, fluxes)
     PointSubtractor(job.psf, job.residual.dtype == np.float32)(job.residual, components, fluxes, out=job.residual)
     return len(fluxes)

@@ -92,10 +92,7 @@ def _clean_plane(job: PlaneJob) -> int:
     biases = 1 - bias * np.array(scales) / scales[-1] if scales[-1] else np.ones(len(scales))
     search = Search(images, psfs, masks[:, *box])
     growth = CASA_GROWTH if casa else GROWTH
-    components, fluxes, history, code = search(volumes, biases, job.gain, job.threshold, job.max_iterations, growth)
-    if code == kernel.DIVERGING and not casa:
-        best = int(np.argmin(history))
-        components, fluxes = components[:best], fluxes[:best]
+    components, fluxes, code = search(volumes, biases, job.gain, job.threshold, job.max_iterations, growth)
     components[:, 1:] += [box[0].start, box[1].start]
     change = np.zeros(job.model.shape)
     kernel.add_components(change, patches, components, fluxes.astype(np.float64))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imaging.algorithms.convolving import PointSubtractor
 from imaging.contracts import Meta
 from imaging.kernels import clean as kernel
 from imaging.state import PlaneResult, PlaneStop
@@ -15,8 +14,6 @@ from imaging.state import PlaneResult, PlaneStop
 CHUNK = 20_000  # components for which there is room at first
 GROWTH = (4.0, 1.0)  # of the figure of merit, against the smallest, that counts as divergence
 NO_SCALES = np.ones((1, 1, 1))
-FEW = 500  # one pixel in so many is cleaned in a round that may be cut short for it:
-SHALLOWEST = 0.7  # of the peak
 DIVERGED = 0.1  # relative rise of a plane's peak in one minor cycle
 
 
@@ -70,43 +67,6 @@ def _clean_one(residual, model, psf, meta, chan, pol, budget, clean_plane) -> Pl
     return PlaneResult(chan, pol, done, before, after, float(model[finite].sum(dtype=np.float64)), stop)
 
 
-def _few(job: PlaneJob) -> float:
-    """The |value| that about one pixel in FEW exceeds, from a sample."""
-    sample = np.abs(job.residual[::5, ::7][job.mask[::5, ::7]])
-    rank = len(sample) - 1 - len(sample) // FEW
-    return float(np.partition(sample, rank)[rank]) if len(sample) > FEW else 0.0
-
-
-def clean_bright_pixels(job: PlaneJob, patch: np.ndarray, fraction: float) -> int:
-    """Clean in rounds the brightest pixels, with `patch`: the psf or its middle; none below `fraction` of the peak.
-
-    A round costs what its bright pixels cost. After it the psf at full size is subtracted from all of the image.
-    """
-    one = np.ones(1)
-    subtract = PointSubtractor(job.psf, single=job.residual.dtype == np.float32)
-    done, lowest = 0, np.inf
-    while done < job.max_iterations:
-        highest = peak(job.residual, job.mask)
-        if highest < job.threshold or highest > 2 * lowest:
-            break
-        lowest = min(lowest, highest)
-        level = max(job.threshold, fraction * highest, min(_few(job), SHALLOWEST * highest))
-        active = job.mask & (np.abs(job.residual) >= min(level, highest))
-        search = Search(job.residual[None].copy(), patch[None, None], active[None])
-        components, fluxes, history, code = search(one, one, job.gain, level, job.max_iterations - done, GROWTH)
-        if code == kernel.DIVERGING:
-            best = int(np.argmin(history))
-            components, fluxes = components[:best], fluxes[:best]
-        if len(fluxes) == 0:
-            break
-        kernel.add_components(job.model, NO_SCALES.astype(job.model.dtype), components, fluxes)
-        subtract(job.residual, components, fluxes, out=job.residual)
-        done += len(fluxes)
-        if code == kernel.DIVERGING:
-            break
-    return done
-
-
 def peak(image: np.ndarray, mask: np.ndarray) -> float | None:
     """max |image| in the mask; None where it is empty."""
     values = image[mask]
@@ -148,7 +108,10 @@ class Search:
         self.bounds, self.applied = np.empty(len(self.tiles)), np.zeros(len(self.tiles), np.int64)
 
     def __call__(self, volumes, biases, gain, threshold, limit, growth):
-        """Components (n, 3), fluxes (n,), figures of merit (n,) and the kernel's code; n is `limit` at most."""
+        """Components (n, 3), fluxes (n,) and the kernel's code; n is `limit` at most.
+
+        What comes after the smallest figure of merit is left out where it grew too much above that (`growth`).
+        """
         real = self.images.dtype.type
         found = np.empty((0, 3), np.int64), np.empty(0, self.images.dtype), np.empty(0), np.empty(0, np.int64)
         done, code = 0, kernel.GOING_ON
@@ -159,4 +122,6 @@ class Search:
                 self.images, self.bits, self.psfs, self.reach, volumes.astype(real), biases.astype(real), self.runs,
                 self.tiles, self.starts, real(gain), real(threshold), growth, *found, done, self.bounds, self.applied,
             )  # fmt: skip
-        return *(f[:done] for f in found[:3]), code
+        if code == kernel.DIVERGING and growth[1] == 1:
+            done = int(np.argmin(found[2][:done]))
+        return found[0][:done], found[1][:done], code

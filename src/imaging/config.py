@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from imaging import units
-from imaging.config_base import Angle, Duration, Flux, Fraction, Length, Memory, Section, as_list, explain, load_values
+from imaging.config_base import Angle, Duration, Flux, Fraction, Length, Memory, Section, as_list, as_word, explain, load_values
 from imaging.errors import ImagingError
 
 
@@ -158,6 +158,8 @@ class Weighting(Section):
     """Briggs' robustness: -2 is near uniform, 2 near natural."""
     noise: Flux = 1.0
     """Noise a visibility, for briggsabs."""
+    perchanweightdensity: Annotated[Literal["auto", "true", "false"], BeforeValidator(as_word)] = "auto"
+    """A weight density for each channel of a cube, or one for all; auto is one where clean joins the channels."""
     npixels: int = Field(0, ge=0)
     """Size of the uv box in pixels: superuniform (0 is 3), or the field of view of the density grid."""
     uvtaper: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
@@ -212,12 +214,34 @@ class PrimaryBeam(Section):
 class Clean(Section):
     """How the model is found."""
 
-    deconvolver: Literal["hogbom", "clark", "multiscale"] = "hogbom"
+    deconvolver: Literal["hogbom", "clark", "multiscale", "wideband"] = "hogbom"
     """Minor-cycle algorithm."""
     scales: tuple[Annotated[float, Field(ge=0)], ...] = ()
-    """Scale sizes in pixels, for multiscale: [0, 5, 15]."""
+    """Scale sizes in pixels, for multiscale and wideband: [0, 5, 15]; none are automatic ones (wideband only)."""
     smallscalebias: float = Field(0.0, ge=-1, le=1)
     """Preference for small scales, for multiscale."""
+    scalebias: float = Field(0.6, gt=0, le=1)
+    """Preference for small scales, for wideband: the peak counts so much less for half the scale."""
+    join: Annotated[tuple[Literal["channels", "polarizations"], ...], BeforeValidator(as_list)] = ()
+    """Axes of which all planes get each component, for wideband: [channels, polarizations]."""
+    squared_join: bool = False
+    """Find components in the root of the mean square of joined planes, not in their mean."""
+    fit_spectrum: Literal["none", "polynomial", "logpolynomial", "forced"] = "none"
+    """Smooth spectra of components over joined channels; forced takes them from spectrum_map."""
+    fit_terms: int = Field(2, ge=1, le=8)
+    """Terms of the spectra: 1 is flat, 2 a slope."""
+    spectrum_map: str = ""
+    """FITS image with a plane of spectral indices (and one of curvatures, ...), for fit_spectrum: forced."""
+    deconvolution_channels: int = Field(0, ge=0)
+    """Average joined channels to so many before they are cleaned; 0 for all. Needs fit_spectrum."""
+    automask_sigma: float = Field(0.0, ge=0)
+    """Clean to so many times the noise, then deeper where there are components already; 0 for not (wideband)."""
+    local_rms: bool = False
+    """Take the noise of every place for itself when looking for components (wideband)."""
+    local_rms_window: float = Field(25.0, gt=0)
+    """FWHM of the Gaussian over which the local noise is measured, in beams."""
+    local_rms_strength: float = Field(1.0, ge=0, le=1)
+    """How much of the variation of the noise counts: 1 all of it, 0 nothing."""
     gain: float = Field(0.1, gt=0, le=1)
     """Fraction of the peak removed by each component."""
     niter: int = Field(0, ge=0)
@@ -344,10 +368,11 @@ class Config(Section):
             raise ImagingError("The deconvolver multiscale has no scales.", got="clean.scales: []",
                                expected="sizes in pixels, from 0 to that of the largest structure",
                                next_step="set clean.scales: [0, 5, 15], or clean.deconvolver: hogbom")  # fmt: skip
-        if self.clean.deconvolver == "multiscale" and max(scales) > smallest / 2:
+        if self.clean.deconvolver in ("multiscale", "wideband") and max(scales, default=0) > smallest / 2:
             raise ImagingError("A scale is too large for the image.", got=f"clean.scales: {list(scales)}",
                                expected=f"at most {smallest // 2}, half of image.imsize",
                                next_step="leave out the largest scales, or make a larger image")  # fmt: skip
+        self._check_joining()
         if self.image_format == "fits":
             from imaging.io.fits import stokes_axis
 
@@ -356,6 +381,39 @@ class Config(Section):
             raise ImagingError("No primary-beam image is named.", got="primary_beam.pbimage: ''",
                                expected="a FITS image, with pbmodel: image",
                                next_step="set primary_beam.pbimage, or primary_beam.pbmodel: auto")  # fmt: skip
+
+    def _check_joining(self) -> None:
+        """What only the deconvolver wideband does, and what its parts need of each other."""
+        clean = self.clean
+        chosen = [name for name in WIDEBAND if getattr(clean, name)]
+        if clean.deconvolver in ("hogbom", "clark", "multiscale") and (chosen or clean.fit_spectrum != "none"):
+            name = chosen[0] if chosen else "fit_spectrum"
+            raise ImagingError(f"The deconvolver {clean.deconvolver} knows no clean.{name}.",
+                               got=f"clean.{name}: {self.model_dump(mode='json')['clean'][name]}",
+                               expected="clean.deconvolver: wideband",
+                               next_step=f"set clean.deconvolver: wideband, or leave out clean.{name}")  # fmt: skip
+        joined = "channels" in clean.join
+        for name in ("fit_spectrum", "deconvolution_channels"):
+            if getattr(clean, name) not in ("none", 0) and not (joined and self.image.specmode == "cube"):
+                raise ImagingError(f"clean.{name} needs joined channels.",
+                                   got=f"clean.join: {list(clean.join)}, image.specmode: {self.image.specmode}",
+                                   expected="clean.join: [channels] and image.specmode: cube",
+                                   next_step="set these, with image.width the number of channels of a plane"
+                                   )  # fmt: skip
+        if clean.deconvolution_channels and clean.fit_spectrum == "none":
+            raise ImagingError("Fewer deconvolution channels need a spectrum to be interpolated by.",
+                               got="clean.fit_spectrum: none", expected="polynomial, logpolynomial or forced",
+                               next_step="set clean.fit_spectrum: polynomial, or clean.deconvolution_channels: 0"
+                               )  # fmt: skip
+        if (clean.fit_spectrum == "forced") != bool(clean.spectrum_map):
+            raise ImagingError("clean.spectrum_map goes with clean.fit_spectrum: forced.",
+                               got=f"fit_spectrum: {clean.fit_spectrum}, spectrum_map: {clean.spectrum_map!r}",
+                               expected="both, or neither", next_step="set both or leave out both")  # fmt: skip
+
+    @property
+    def joined(self) -> bool:
+        """Whether planes of different channels are cleaned together."""
+        return "channels" in self.clean.join and self.image.specmode == "cube"
 
     @classmethod
     def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -410,11 +468,12 @@ class Config(Section):
 
     def check_files(self) -> None:
         """Raises ImagingError where a mask or beam file of the user's is missing."""
-        for path in (*self.mask_files(), *self.pb_files()):
+        for path in (*self.mask_files(), *self.pb_files(), *self.spectrum_files()):
             if not Path(path).exists():
                 raise ImagingError(f"There is no file {path}.", got="no such file or directory",
-                                   expected="the mask or beam file named in the configuration",
-                                   next_step="check mask.mask and primary_beam.pbimage")  # fmt: skip
+                                   expected="the mask, beam or spectrum file named in the configuration",
+                                   next_step="check mask.mask, primary_beam.pbimage and clean.spectrum_map"
+                                   )  # fmt: skip
 
     def mask_files(self) -> list[str]:
         """Files among the user's masks: inputs of the automask stage."""
@@ -425,23 +484,34 @@ class Config(Section):
         """The user's primary-beam image, where one is named."""
         return [self.primary_beam.pbimage] if self.primary_beam.pbmodel == "image" else []
 
+    def spectrum_files(self) -> list[str]:
+        """The user's map of spectra, where one is named."""
+        return [self.clean.spectrum_map] if self.clean.spectrum_map else []
+
 
 _GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start", "image.width", "image.restfreq")
 _SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.backend", "gridding.memory")
 
+WIDEBAND = ("join", "squared_join", "automask_sigma", "local_rms")
+"""Settings of `clean` that no other built-in deconvolver has."""
+
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
-    "weights": ("weighting.*", *_GRID),
+    "weights": ("weighting.*", "clean.join", *_GRID),
     "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID),
     "psf_double": (*_SUMS, *_GRID),
     "pb": ("primary_beam.*", *_GRID),
     "major_cycle": (*_SUMS, *_GRID),
     "automask": ("mask.*", "primary_beam.pblimit", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
-               "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
+               "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "clean.join", "clean.squared_join",
+               "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
-    "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
-    "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
+    "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat",
+                    *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_spectrum",
+                    "clean.fit_terms", "clean.spectrum_map", "clean.deconvolution_channels",
+                    "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
+    "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat", "clean.join", "clean.psfcutoff"),
     "pbcor": ("primary_beam.pblimit",),
     "report": (*_SUMS, *_GRID),
 }  # fmt: skip

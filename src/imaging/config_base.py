@@ -34,6 +34,11 @@ def as_list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [] if value in ("", None) else [value]
 
 
+def as_word(value: Any) -> Any:
+    """true and false where other words are possible too."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 class Section(BaseModel):
     """Part of a declaration: cannot be changed once read, knows its keys, and takes a field's docstring as its help."""
 

@@ -23,9 +23,9 @@ def weights(vis: str, *, weights: str, config) -> None:
     store, grid, channel_map = open_store(vis, config.image)
     check_cell(store.meta["max_uv_wavelengths"], max(config.image.cell))
     scheme = _scheme(config.weighting)
-    per_channel = config.image.specmode == "cube"
+    per_channel = _per_channel(config)
     planes = at_once = len(grid.freq)
-    if scheme.needs_density:
+    if scheme.needs_density and per_channel:
         at_once = max(DENSITY_BYTES // (8 * grid.shape[0] * grid.shape[1]), 1)
     sums = np.zeros((3, len(grid.freq)))
     with atomic_path(weights) as folder:
@@ -34,10 +34,11 @@ def weights(vis: str, *, weights: str, config) -> None:
         for first in range(0, planes, at_once):
             count, density = min(at_once, planes - first), None
             if scheme.needs_density:
-                density = Density(scheme, config.image.cell, config.image.imsize, count, per_channel)
-                for _, _, samples, _ in _samples(store, channel_map, first, count):
+                grids = count if per_channel else 1
+                density = Density(scheme, config.image.cell, config.image.imsize, grids, per_channel)
+                for _, _, samples, _ in _samples(store, channel_map, first, count, per_channel):
                     density.add(*samples)
-            for i, place, samples, plane in _samples(store, channel_map, first, count):
+            for i, place, samples, plane in _samples(store, channel_map, first, count, per_channel):
                 made = imaging_weight(scheme, density, *samples)
                 out[i][place] = made
                 _add_sums(sums, made.astype(np.float64), samples[1], plane)
@@ -46,8 +47,18 @@ def weights(vis: str, *, weights: str, config) -> None:
         (folder / "weights.json").write_text(json.dumps(_summary(scheme, sums), indent=1, sort_keys=True) + "\n")
 
 
-def _samples(store: VisibilityStore, channel_map, first: int, count: int):
-    """(part, (rows, channels), (uvw, weight, freq, plane from `first`), plane) of samples of some image channels."""
+def _per_channel(config) -> bool:
+    """Whether each plane of a cube has a density of its own: planes cleaned together want one psf, as far as may be."""
+    wanted = config.weighting.perchanweightdensity
+    own = "channels" not in config.clean.join if wanted == "auto" else wanted == "true"
+    return config.image.specmode == "cube" and own
+
+
+def _samples(store: VisibilityStore, channel_map, first: int, count: int, per_channel: bool):
+    """(part, (rows, channels), (uvw, weight, freq, plane), plane) of samples of some image channels.
+
+    The inner plane is that of the density: from `first`, or 0 where all channels share one.
+    """
     for i, (part, plane) in enumerate(zip(store.parts, channel_map, strict=True)):
         channels = np.flatnonzero((plane >= first) & (plane < first + count))
         uvw, weight = part.uvw, part.weight
@@ -55,7 +66,8 @@ def _samples(store: VisibilityStore, channel_map, first: int, count: int):
         for rows in row_chunks(part.rows, len(channels)) if len(channels) else ():
             place = (rows, slice(None) if everything else channels)
             chosen = np.array(weight[place])  # a copy: kernels are compiled for writable arrays only
-            yield i, place, (np.array(uvw[rows]), chosen, part.freq[channels], plane[channels] - first), plane[channels]
+            grids = plane[channels] - first if per_channel else np.zeros(len(channels), plane.dtype)
+            yield i, place, (np.array(uvw[rows]), chosen, part.freq[channels], grids), plane[channels]
 
 
 def _add_sums(sums, made, weight, plane):

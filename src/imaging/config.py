@@ -15,7 +15,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from imaging import units
-from imaging.config_base import Angle, Duration, Flux, Fraction, Length, Memory, Section, as_list, as_word, explain, load_values
+from imaging.config_base import (
+    Angle,
+    Duration,
+    Flux,
+    Fraction,
+    Length,
+    Memory,
+    Section,
+    as_list,
+    as_word,
+    explain,
+    load_values,
+)
 from imaging.errors import ImagingError
 
 
@@ -236,8 +248,8 @@ class Clean(Section):
     """Average joined channels to so many before they are cleaned; 0 for all. Needs fit_spectrum."""
     automask_sigma: float = Field(0.0, ge=0)
     """Clean to so many times the noise, then deeper where there are components already; 0 for not (wideband)."""
-    local_rms: bool = False
-    """Take the noise of every place for itself when looking for components (wideband)."""
+    local_rms: Literal["none", "rms", "rms-with-min"] = "none"
+    """Take the noise of every place for itself when looking for components (wideband); with-min: negatives too."""
     local_rms_window: float = Field(25.0, gt=0)
     """FWHM of the Gaussian over which the local noise is measured, in beams."""
     local_rms_strength: float = Field(1.0, ge=0, le=1)
@@ -385,9 +397,9 @@ class Config(Section):
     def _check_joining(self) -> None:
         """What only the deconvolver wideband does, and what its parts need of each other."""
         clean = self.clean
-        chosen = [name for name in WIDEBAND if getattr(clean, name)]
-        if clean.deconvolver in ("hogbom", "clark", "multiscale") and (chosen or clean.fit_spectrum != "none"):
-            name = chosen[0] if chosen else "fit_spectrum"
+        chosen = [name for name in WIDEBAND if getattr(clean, name) != Clean.model_fields[name].default]
+        if clean.deconvolver in ("hogbom", "clark", "multiscale") and chosen:
+            name = chosen[0]
             raise ImagingError(f"The deconvolver {clean.deconvolver} knows no clean.{name}.",
                                got=f"clean.{name}: {self.model_dump(mode='json')['clean'][name]}",
                                expected="clean.deconvolver: wideband",
@@ -492,7 +504,7 @@ class Config(Section):
 _GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start", "image.width", "image.restfreq")
 _SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.backend", "gridding.memory")
 
-WIDEBAND = ("join", "squared_join", "automask_sigma", "local_rms")
+WIDEBAND = ("join", "squared_join", "fit_spectrum", "deconvolution_channels", "automask_sigma", "local_rms")
 """Settings of `clean` that no other built-in deconvolver has."""
 
 READS: dict[str, tuple[str, ...]] = {
@@ -508,10 +520,10 @@ READS: dict[str, tuple[str, ...]] = {
                "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat",
-                    *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_spectrum",
-                    "clean.fit_terms", "clean.spectrum_map", "clean.deconvolution_channels",
-                    "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
-    "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat", "clean.join", "clean.psfcutoff"),
+                    *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_terms",
+                    "clean.spectrum_map", "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
+    "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
+    "mfs": ("restore.restoringbeam", "clean.psfcutoff", "compat"),
     "pbcor": ("primary_beam.pblimit",),
     "report": (*_SUMS, *_GRID),
 }  # fmt: skip

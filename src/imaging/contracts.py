@@ -33,6 +33,7 @@ class Meta:
     at (1 - mgain) of the peak. mask (chan, pol, y, x) bool: where components may be. plane_thresholds (chan, pol)
     Jy/beam: each plane's own n-sigma threshold, or None. options : the deconvolver's parameters by tclean's names.
     compat : "casa" to repeat CASA's quirks. plane_results : what was done to each plane, filled by the deconvolver.
+    state : what a deconvolver wants to find again in the next cycle; numbers, arrays and dictionaries of these.
     """
 
     iteration_number: int = 0
@@ -49,6 +50,7 @@ class Meta:
     options: dict[str, Any] = field(default_factory=dict)
     compat: str = ""
     plane_results: list[PlaneResult] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "iteration_number":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor")
+IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor",
+          "image.mfs", "image.mfs.pbcor", "residual.mfs", "model.mfs", "psf.mfs")  # fmt: skip
 OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor": ".minor.json",
           "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json",
-          "psf_double": ".psf_double"}  # fmt: skip
+          "psf_double": ".psf_double", "memory": ".memory.pickle"}  # fmt: skip
 SUFFIX = {"fits": ".fits", "casa": ""}
 
 
@@ -64,7 +65,7 @@ class Names:
 
     def __getattr__(self, product: str):
         """`names.psf()`, `names.residual(3)`, `names.image_pbcor()`."""
-        product = product.replace("image_pbcor", "image.pbcor")
+        product = product.replace("_mfs", ".mfs").replace("_pbcor", ".pbcor")
         if product.startswith("_") or not (product in IMAGES or product in OTHERS):
             raise AttributeError(product)
         return lambda cycle=None: self.path(product, cycle)

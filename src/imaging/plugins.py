@@ -7,7 +7,7 @@ from importlib import import_module
 
 from imaging.errors import ImagingError
 
-DECONVOLVERS = ("clark", "hogbom", "multiscale")
+DECONVOLVERS = ("clark", "hogbom", "multiscale", "wideband")
 
 
 def deconvolver_module(name: str) -> str:

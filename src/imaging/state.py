@@ -19,7 +19,7 @@ class _Code(IntEnum):
 
 
 class StopCode(_Code):
-    """Why the whole clean stopped; tclean's numbers."""
+    """Why the whole clean stopped; tclean's numbers, and from 10 on ours."""
 
     GO_ON = 0, "not finished"
     NITER = 1, "iteration limit reached"
@@ -31,6 +31,7 @@ class StopCode(_Code):
     EMPTY_MASK = 7, "the mask is empty: nothing to clean"
     NSIGMA = 8, "peak residual is below the n-sigma threshold"
     NMAJOR = 9, "major-cycle limit reached"
+    DECONVOLVER = 10, "the deconvolver says that it is done"
 
 
 class PlaneStop(_Code):
@@ -60,10 +61,16 @@ class PlaneResult:
 
 @dataclass(frozen=True, slots=True)
 class MinorResult:
-    """What a minor cycle did; `iterdone` counts the iterations of this cycle over all planes."""
+    """What a minor cycle did; `iterdone` counts the iterations of this cycle over all planes.
+
+    go_on : False where the deconvolver wants no further major cycle. judges : it compares with the final and the
+    n-sigma thresholds itself, with more than the peaks of pixels.
+    """
 
     iterdone: int
     planes: tuple[PlaneResult, ...] = ()
+    go_on: bool = True
+    judges: bool = False
 
     @property
     def model_flux(self) -> float:
@@ -75,7 +82,8 @@ class MinorResult:
     @classmethod
     def from_json(cls, text: str) -> MinorResult:
         data = json.loads(text)
-        return cls(data["iterdone"], tuple(PlaneResult(**p | {"stop": PlaneStop(p["stop"])}) for p in data["planes"]))
+        planes = tuple(PlaneResult(**p | {"stop": PlaneStop(p["stop"])}) for p in data["planes"])
+        return cls(data["iterdone"], planes, data["go_on"], data["judges"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ checkpoint decide:
         mask=lambda wildcards: mask_of(wildcards.cycle),
         psf=NAMES.psf(),
         pb=NAMES.pb(),
+        sumwt=NAMES.sumwt(),
         automask=lambda wildcards: NAMES.automask(wildcards.cycle if AUTOMASK else 0),
         previous=previous("state"),
         minor=previous("minor"),
@@ -91,15 +92,18 @@ checkpoint decide:
 
 rule minor_cycle:
     input:
+        *CONFIG.spectrum_files(),
         residual=lambda wildcards: NAMES.residual(decided(wildcards.cycle)),
         mask=lambda wildcards: mask_of(decided(wildcards.cycle)),
         psf=NAMES.psf(),
         sumwt=NAMES.sumwt(),
         state=lambda wildcards: NAMES.state(decided(wildcards.cycle)),
         model=previous("model"),
+        memory=previous("memory"),
     output:
         model_out=PRODUCT(NAMES.model("{cycle}")),
         minor=NAMES.minor("{cycle}"),
+        memory_out=NAMES.memory("{cycle}"),
     log:
         NAMES.log("minor_cycle", "{cycle}"),
     benchmark:

@@ -71,10 +71,8 @@ def previous(product):
         if not number(wildcards.cycle):
             return []
         before = f"{number(wildcards.cycle) - 1:03d}"
-        plain = product in (
-            "model",
-            "minor",
-        )  # there is one minor cycle, whatever residual it starts from
+        # There is one minor cycle, whatever residual it starts from.
+        plain = product in ("model", "minor", "memory")
         return NAMES.path(product, before if plain else decided(before))
 
     return path
@@ -135,7 +133,8 @@ def history(wildcards):
 
 def final_products():
     products = ["psf", "pb", "sumwt", "residual", "model", "mask", "image", "report"]
-    return [
-        NAMES.path(product)
-        for product in products + ["image.pbcor"] * CONFIG.restore.pbcor
-    ]
+    products += ["image.pbcor"] * CONFIG.restore.pbcor
+    if CONFIG.joined:
+        products += ["image.mfs", "residual.mfs", "model.mfs", "psf.mfs"]
+        products += ["image.mfs.pbcor"] * CONFIG.restore.pbcor
+    return [NAMES.path(product) for product in products]

@@ -43,6 +43,56 @@ rule restore:
         "../scripts/restore.py"
 
 
+rule mfs:
+    input:
+        residual=NAMES.residual(),
+        model=NAMES.model(),
+        psf=NAMES.psf(),
+        sumwt=NAMES.sumwt(),
+    output:
+        image_mfs=PRODUCT(NAMES.image_mfs()),
+        residual_mfs=PRODUCT(NAMES.residual_mfs()),
+        model_mfs=PRODUCT(NAMES.model_mfs()),
+        psf_mfs=PRODUCT(NAMES.psf_mfs()),
+    log:
+        NAMES.log("mfs"),
+    benchmark:
+        NAMES.benchmark("mfs")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("mfs"),
+        runtime=runtime("mfs"),
+    params:
+        config=settings("mfs"),
+        code=fingerprint("mfs"),
+    script:
+        "../scripts/mfs.py"
+
+
+rule mfs_pbcor:
+    input:
+        image=NAMES.image_mfs(),
+        pb=NAMES.pb(),
+        sumwt=NAMES.sumwt(),
+    output:
+        image_pbcor=PRODUCT(NAMES.image_mfs_pbcor()),
+    log:
+        NAMES.log("mfs_pbcor"),
+    benchmark:
+        NAMES.benchmark("mfs_pbcor")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("pbcor"),
+        runtime=runtime("pbcor"),
+    params:
+        config=settings("pbcor"),
+        code=fingerprint("pbcor"),
+    script:
+        "../scripts/pbcor.py"
+
+
 rule pbcor:
     input:
         image=NAMES.image(),

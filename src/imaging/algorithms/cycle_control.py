@@ -111,13 +111,17 @@ def _unchanged(previous: CleanState, planes: list[PlaneStatistics]) -> bool:
     return all(abs((p.peak or 0) - (q.peak or 0)) < NO_CHANGE for p, q in zip(before, planes, strict=True))
 
 
-def _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous, limits, compat) -> StopCode:
-    """The global stop code; later tests overrule earlier ones, nmajor comes last."""
+def _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous, limits, compat, wanted) -> StopCode:
+    """The global stop code; later tests overrule earlier ones, nmajor comes last.
+
+    wanted: a deconvolver that judges thresholds itself wants to go on.
+    """
     first = cycle == 0 and iterdone == 0
     stop = StopCode.GO_ON
     if (first and mask_pixels == 0) or peak is None:
         return StopCode.EMPTY_MASK
     below, noisy = _reached(peak, limits.threshold), limits.nsigma > 0 and mask_pixels > 0 and not _unfinished(planes)
+    below, noisy = below and not wanted, noisy and not wanted
     if iterdone >= limits.niter or below or noisy:
         if iterdone >= limits.niter:
             stop = StopCode.NITER
@@ -160,8 +164,11 @@ def next_state(
     peak_nomask = _largest(p.peak_nomask for p in flat)
     peak = _largest(p.peak for p in flat)
     peak = peak_nomask if peak is None else peak
-    stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, flat, previous, limits, compat)
-    if stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0:
+    wanted = minor is not None and minor.judges and minor.go_on
+    stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, flat, previous, limits, compat, wanted)
+    if stop == StopCode.GO_ON and minor is not None and not minor.go_on:
+        stop = StopCode.DECONVOLVER
+    elif stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0 and not wanted:
         stop = StopCode.NO_CHANGE
     fraction = psf_fraction(sidelobe, limits)
     # A plane of much noise would keep the others from being cleaned after it is done.

@@ -46,6 +46,17 @@ def find_pixels(image, factor, mask, level):
 
 
 @njit(cache=True, nogil=True)
+def highest(image, factor, mask):
+    """max |image factor| in the mask; -1 where that is empty."""
+    top = -1.0
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            if mask[y, x]:
+                top = max(top, abs(image[y, x] * factor[y, x]))
+    return top
+
+
+@njit(cache=True, nogil=True)
 def gather(image, runs, out):
     """out = the pixels of `image` (ny, nx) in the runs."""
     for row, first, last, at in runs:

@@ -6,7 +6,7 @@ from imaging.kernels.joined_clean import BELOW_THRESHOLD, DIVERGING, GOING_ON
 
 
 def clean_pixels(images, mask, factor, psfs, weights, squared, smooth, gain, threshold, growth, components, fluxes):
-    """The fast one's results; images (plane, ny, nx), psfs (plane, 2 ny - 1, 2 nx - 1), smooth(values, y, x) the fit."""
+    """The fast one's results; images (plane, ny, nx), psfs (plane, 2ny - 1, 2nx - 1), smooth(values, y, x) the fit."""
     ny, nx = mask.shape
     lowest, best = np.inf, 0
     for n in range(len(components) + 1):

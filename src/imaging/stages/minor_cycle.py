@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 
 from imaging.contracts import Channel, Meta
+from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
 from imaging.plugins import find_deconvolver
 from imaging.state import CleanState, MinorResult
 
+JUDGES = ("wideband",)  # deconvolvers that compare with the final and n-sigma thresholds themselves
+OPTIONS = ("scales", "smallscalebias", "scalebias", "join", "squared_join", "fit_spectrum", "fit_terms",
+           "deconvolution_channels", "nsigma", "automask_sigma", "local_rms", "local_rms_window",
+           "local_rms_strength")  # fmt: skip
 
-def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, model: str = "", *,
-                model_out: str, minor: str, config) -> None:  # fmt: skip
-    """Make the image `model_out`, `model` (empty in the first cycle) and what was found, and the record `minor`."""
+
+def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, model: str = "", memory: str = "", *,
+                model_out: str, minor: str, memory_out: str = "", config) -> None:  # fmt: skip
+    """Make the image `model_out`, `model` (empty in the first cycle) and what was found, and the record `minor`.
+
+    `memory` is the file of what the deconvolver kept in the last cycle, `memory_out` that of what it keeps in this one.
+    """
     image, beam_image = load_image(residual), load_image(psf)
     decision = CleanState.from_json(Path(state).read_text())
     before = load_image(model).data if model else np.zeros_like(image.data)
@@ -31,12 +41,35 @@ def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, mode
         channels=[Channel(f, float(w)) for f, w in zip(image.grid.freq, weight, strict=True)],
         mask=load_image(mask).data > 0,
         plane_thresholds=np.array([[p.nsigma_threshold or 0.0 for p in chan] for chan in decision.planes]),
-        options={"scales": config.clean.scales, "smallscalebias": config.clean.smallscalebias},
+        options=_options(config.clean, image.grid),
         compat=config.compat,
     )
-    found = find_deconvolver(config.clean.deconvolver)(image.data, before, beam_image.data[:, 0], meta)
-    result = MinorResult(meta.iteration_number - decision.iterdone, tuple(meta.plane_results))
+    name, kept = config.clean.deconvolver, pickle.loads(Path(memory).read_bytes()) if memory else {}
+    meta.state = kept.get(name, {})
+    found = find_deconvolver(name)(image.data, before, beam_image.data[:, 0], meta)
+    kept[name] = meta.state
+    judges = name in JUDGES
+    go_on = bool(found["continue"]) or not judges
+    result = MinorResult(meta.iteration_number - decision.iterdone, tuple(meta.plane_results), go_on, judges)
     logger.info("%d iterations, model flux %.6g Jy", result.iterdone, result.model_flux)
     with atomic_path(minor) as partial:
         partial.write_text(result.to_json())
+    if memory_out:
+        with atomic_path(memory_out) as partial:
+            partial.write_bytes(pickle.dumps(kept, protocol=5))
     save_image(image.with_data(found["model"], unit="Jy/pixel"), model_out)
+
+
+def _options(clean, grid) -> dict:
+    """The deconvolver's parameters."""
+    spectrum = None
+    if clean.spectrum_map:
+        terms = load_image(clean.spectrum_map).data
+        spectrum = terms.reshape(-1, *terms.shape[2:])
+        if spectrum.shape[1:] != grid.shape:
+            raise ImagingError("The map of spectra has another size than the image.",
+                               got=f"{spectrum.shape[2]} x {spectrum.shape[1]} pixels",
+                               expected=f"{grid.shape[1]} x {grid.shape[0]}",
+                               next_step="regrid clean.spectrum_map to the image")  # fmt: skip
+        spectrum = np.nan_to_num(spectrum)
+    return {name: getattr(clean, name) for name in OPTIONS} | {"stokes": grid.stokes, "spectrum": spectrum}

@@ -398,7 +398,7 @@ class Config(Section):
         """What only the deconvolver wideband does, and what its parts need of each other."""
         clean = self.clean
         chosen = [name for name in WIDEBAND if getattr(clean, name) != Clean.model_fields[name].default]
-        if clean.deconvolver in ("hogbom", "clark", "multiscale") and chosen:
+        if clean.deconvolver in NARROW and chosen:
             name = chosen[0]
             raise ImagingError(f"The deconvolver {clean.deconvolver} knows no clean.{name}.",
                                got=f"clean.{name}: {self.model_dump(mode='json')['clean'][name]}",
@@ -449,6 +449,9 @@ class Config(Section):
                 cut[section] = values[section]
         if stage == "ingest" and not (self.data.timeaverage or self.data.chanaverage > 1):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
+        if stage == "minor_cycle" and cut["clean"]["deconvolver"] in NARROW:
+            for name in (*WIDEBAND, *WIDEBAND_DETAILS):
+                del cut["clean"][name]
         return cut
 
     def provenance(self, given: dict) -> dict:
@@ -505,7 +508,10 @@ _GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.s
 _SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.backend", "gridding.memory")
 
 WIDEBAND = ("join", "squared_join", "fit_spectrum", "deconvolution_channels", "automask_sigma", "local_rms")
-"""Settings of `clean` that no other built-in deconvolver has."""
+"""Settings of `clean` that ask for what none of these can:"""
+NARROW = ("hogbom", "clark", "multiscale")
+WIDEBAND_DETAILS = ("scalebias", "fit_terms", "spectrum_map", "local_rms_window", "local_rms_strength", "nsigma")
+"""Further settings that the minor cycles of NARROW do not read; n-sigma thresholds are given to them in Jy."""
 
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
@@ -520,8 +526,7 @@ READS: dict[str, tuple[str, ...]] = {
                "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat",
-                    *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_terms",
-                    "clean.spectrum_map", "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
+                    *(f"clean.{name}" for name in (*WIDEBAND, *WIDEBAND_DETAILS))),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "mfs": ("restore.restoringbeam", "clean.psfcutoff", "compat"),
     "pbcor": ("primary_beam.pblimit",),

@@ -25,6 +25,7 @@ from imaging.contracts import Meta
 from imaging.deconvolution.scale_search import Components, ScaleSearch, add_components
 from imaging.state import PlaneResult, PlaneStop
 
+TRUST = 2.0  # times the threshold: the noise of a residual of higher peaks is measured again before it ends a stage
 SMOOTH = ("polynomial", "logpolynomial")
 
 
@@ -135,16 +136,17 @@ class _Group:
         # In component masks peaks may be lower than the one from which the cycle's threshold was made.
         cycle = 0.0 if self.memory.get("masked") and depth else self.meta.major_iter_threshold
         outcome = search.run(self.meta.gain, stage.threshold, cycle, depth, budget)
-        if outcome.finished and not outcome.iterations and self._next_stage():
+        settled = outcome.finished and not (stage.noisy and outcome.start > TRUST * stage.threshold)
+        switched = settled and self._next_stage()
+        if switched and not outcome.iterations:
             return self.clean(budget)
         components = outcome.components.interpolated(self._to_channels(search.fitter, averaged))
         self._update(components, search, averaged)
         self._remember(outcome.components, frequency, scales, mask.shape)
-        finished = outcome.finished and not self._next_stage()
         after = max(search.highest(), 0.0)
         stop = _stop_code(outcome, budget, stage.noisy)
         result = PlaneResult(chan, pol, outcome.iterations, outcome.start, after, self._flux(), stop)
-        return result, not finished
+        return result, switched or not settled
 
     def _thresholds(self, integrated: np.ndarray, width: float) -> _Stage:
         """The threshold of this stage and the factor of local noise."""

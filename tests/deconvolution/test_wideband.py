@@ -229,8 +229,11 @@ def test_component_masks_allow_deeper_cleaning(psfs):
     first, meta = clean(first["residual"], psfs, options, first["model"], meta.state, final_threshold=0.0)
     assert meta.state["groups"][0]["masked"]
     before = meta.state["groups"][0]["components"]["place"].tolist()
-    second, meta = clean(first["residual"], psfs, options, first["model"], meta.state, final_threshold=0.0)
-    assert second["continue"] is False
+    second, calls = first, 0
+    while second["continue"] and calls < 5:
+        second, meta = clean(second["residual"], psfs, options, second["model"], meta.state, final_threshold=0.0)
+        calls += 1
+    assert calls < 5
     assert meta.state["groups"][0]["components"]["place"].tolist() == before
     assert meta.iteration_number > 0
     assert first["level"] > second["level"]

@@ -233,9 +233,8 @@ def test_component_masks_allow_deeper_cleaning(psfs):
     while second["continue"] and calls < 5:
         second, meta = clean(second["residual"], psfs, options, second["model"], meta.state, final_threshold=0.0)
         calls += 1
-    assert calls < 5
+    assert 0 < calls < 5
     assert meta.state["groups"][0]["components"]["place"].tolist() == before
-    assert meta.iteration_number > 0
     assert first["level"] > second["level"]
     y, x, spectrum = POINTS[0]
     near = np.s_[:, 0, y - 2 : y + 3, x - 2 : x + 3]

@@ -18,8 +18,9 @@ import numpy as np
 
 from imaging.algorithms.gridding_kernel import SUPPORTS, find_kernel, tap_polynomials, transform, transform_polynomial
 from imaging.errors import ImagingError
-from imaging.kernels import fft, gridding_planes
+from imaging.kernels import fft, gridding_rows
 from imaging.kernels import gridding as kernels
+from imaging.kernels import gridding_flat as flat
 from imaging.kernels import gridding_reference as reference
 from imaging.kernels import gridding_sort as sorting
 from imaging.units import SPEED_OF_LIGHT
@@ -87,8 +88,10 @@ class Gridder:
             planes = math.ceil((w_high - w_low) * 2 * t_max * kernel.oversampling + 1e-6) + kernel.support
             planes = planes if use_w else 1
             # Nanoseconds, measured: transforms and phases per cell; fetching a sample, and its block of taps.
-            cost = planes * nu * nv * 0.2 * math.log2(nu * nv)
-            cost += self.samples * (25 + 0.12 * kernel.support**2 * (kernel.support if use_w else 2))
+            cells, width = planes * nu * nv * math.log2(nu * nv), kernel.support
+            cost = 0.15 * cells + self.samples * (35 + 0.125 * width**3)
+            if not use_w:
+                cost = 0.1 * cells + self.samples * (20 + width)
             return cost, kernel, nu, nv, planes
 
         target = 0.8 * epsilon / math.sqrt(3 if use_w else 2)
@@ -104,8 +107,15 @@ class Gridder:
         self.w0 = w_low - (support // 2) * dw if use_w else 0.0
         self.geometry = sorting.Geometry(-cell_l, cell_m, nu, nv, use_w, w_low, 1 / dw, l0, m0, -shift_n)
         self.fft_u, self.fft_v = _fft_plan(nu, self.real), _fft_plan(nv, self.real)
-        self.sky = gridding_planes.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
+        self.sky = gridding_rows.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
         self.coefficients = tap_polynomials(self.kernel, self.real)
+        self.flat = not use_w and support <= flat.GROUP
+        coefficients = self.coefficients
+        if self.flat:
+            wide = np.pad(coefficients, ((0, 0), (0, flat.GROUP - coefficients.shape[1])))
+            coefficients = np.concatenate([wide, wide], axis=1)
+        freq_c = np.concatenate([self.freq_c, np.zeros(kernels.MARGIN)])
+        self._operands = (self.support, coefficients, self.geometry, self.uvw, freq_c)
         self.correct_u = 1 / transform(self.coefficients, support, (np.arange(nx) - nx // 2) / nu)
         self.correct_v = 1 / transform(self.coefficients, support, (np.arange(ny) - ny // 2) / nv)
         self.transform_w = np.ones(1)
@@ -164,19 +174,19 @@ class Gridder:
         blocks = np.repeat(self.used, per_tile, axis=1)
         return np.logical_or.reduce([np.roll(blocks, shift, axis=1) for shift in range(-half, half + 1)])
 
-    def _transform(self, run, grid, used, forward):
-        """Transform the planes (rhs, plane, v, 2 u) in place."""
-        (ny, nx), (planes, blocks) = self.shape, used.shape
-        numbers = grid.view(self.real)
-        along_v = [(numbers[r, p], used[p], a * fft.WIDE, b * fft.WIDE, ny, forward, *self.fft_v)
-                   for r in range(len(grid)) for p in range(planes)
-                   for a, b in _even(blocks // fft.WIDE, 4)]  # fmt: skip
-        rows = [(a, min(a + 64, end)) for begin, end in ((0, ny - ny // 2), (grid.shape[2] - ny // 2, grid.shape[2]))
-                for a in range(begin, end, 64)]  # fmt: skip
-        along_u = [(numbers[r, p], used[p], a, b, nx, forward, *self.fft_u)
-                   for r in range(len(grid)) for p in range(planes) for a, b in rows]  # fmt: skip
-        for function, items in ((fft.along_v, along_v), (fft.along_u, along_u))[:: 1 if forward else -1]:
-            run(function, items)
+    def _along_v(self, run, grid, used, forward):
+        """Transform the columns of the planes (rhs, plane, v, 2 u) in place."""
+        planes, blocks = used.shape
+        run(fft.along_v, [
+            (grid[r, p], used[p], a * fft.WIDE, b * fft.WIDE, self.shape[0], forward, *self.fft_v)
+            for r in range(len(grid)) for p in range(planes) for a, b in _even(blocks // fft.WIDE, 4)])  # fmt: skip
+
+    def _rows(self, first):
+        """Operands of gridding_rows for each share of the image's rows, with the planes from `first` on."""
+        plane_w = self.w0 + first * self.sky.dw
+        return [(self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w, plane_w,
+                 a * fft.LANES, min(b * fft.LANES, self.shape[0]), *self.fft_u)
+                for a, b in _even(-(-self.shape[0] // fft.LANES), 4 * self.threads)]  # fmt: skip
 
     # --- the operators -----------------------------------------------------------------------------------------------
 
@@ -199,19 +209,20 @@ class Gridder:
         (storage, batches), used = self._batches(count), self._blocks_used()
         with self._pool() as run:
             for first, last in batches:
-                grid, blocks = storage[:, : last - first], used[first:last]
-                numbers = grid.view(self.real)
+                numbers, blocks = storage[:, : last - first].view(self.real), used[first:last]
                 run(fft.clear, [(plane, blocks[p]) for planes in numbers for p, plane in enumerate(planes)])
                 for colour in range(4):
+                    works = self._tile_work(colour, first, last)
+                    if self.flat:
+                        run(flat.grid_tiles, [
+                            (*self._operands, vis, weight, psf, self.runs, self.starts, work, numbers[:, 0])
+                            for work in works])  # fmt: skip
+                        continue
                     run(kernels.grid_tiles, [
-                        (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, vis, weight, psf,
-                         self.runs, self.starts, work, first, numbers)
-                        for work in self._tile_work(colour, first, last)])  # fmt: skip
-                self._transform(run, grid, blocks, True)
-                run(gridding_planes.planes_to_image, [
-                    (numbers, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
-                     self.w0 + first * self.sky.dw, a, b, image)
-                    for a, b in _even(self.shape[0], 4 * self.threads)])  # fmt: skip
+                        (*self._operands, vis, weight, psf, self.runs, self.starts, work, first, numbers)
+                        for work in works])  # fmt: skip
+                self._along_v(run, numbers, blocks, True)
+                run(gridding_rows.planes_to_image, [(numbers, blocks, *rows, image) for rows in self._rows(first)])
         return image
 
     def dirty2vis(self, image) -> np.ndarray:
@@ -225,16 +236,15 @@ class Gridder:
         (storage, batches), used = self._batches(len(image)), self._blocks_used()
         with self._pool() as run:
             for first, last in batches:
-                grid = storage[:, : last - first]
-                numbers = grid.view(self.real)
-                run(gridding_planes.image_to_planes, [
-                    (image, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
-                     self.w0 + first * self.sky.dw, a, b, numbers)
-                    for a, b in _even(self.shape[0], 4 * self.threads)])  # fmt: skip
-                self._transform(run, grid, used[first:last], False)
+                numbers, blocks = storage[:, : last - first].view(self.real), used[first:last]
+                run(gridding_rows.image_to_planes, [(image, blocks, *rows, numbers) for rows in self._rows(first)])
+                self._along_v(run, numbers, blocks, False)
+                if self.flat:
+                    run(flat.degrid_tiles, [(*self._operands, numbers[:, 0], self.runs, work, vis)
+                                            for work in self._run_work()])  # fmt: skip
+                    continue
                 run(kernels.degrid_tiles, [
-                    (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, numbers, self.runs, work,
-                     first, vis)
+                    (*self._operands, numbers, self.runs, work, first, vis)
                     for work in self._run_work()])  # fmt: skip
         return vis
 

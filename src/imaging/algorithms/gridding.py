@@ -57,7 +57,7 @@ class Gridder:
         self.shape, self.cell, self.centre = tuple(map(int, shape)), tuple(map(float, cell)), tuple(map(float, centre))
         self.real, self.complex = (np.float32, np.complex64) if precision == "single" else (np.float64, np.complex128)
         self.threads, self.memory = int(threads), int(memory)
-        self._storage = np.empty(0, self.complex)
+        self._storage = np.empty(0, self.real)
         self.uvw = _fixed(uvw, np.float64)
         self.freq_c = _fixed(np.asarray(freq, np.float64) / SPEED_OF_LIGHT, np.float64)
         mask = _fixed(np.empty((0, 0)) if mask is None else mask, np.bool_)
@@ -153,7 +153,7 @@ class Gridder:
                 yield lambda function, items: list(pool.map(lambda item: function(*item), items))
 
     def _batches(self, count):
-        """Ranges of planes that fit the memory, and a grid (count, planes, v, u) for them."""
+        """Ranges of planes that fit the memory: (first, end, grid (count, planes, v, 2 u)) of each."""
         g = self.geometry
         pitch = g.nu + 8  # cells; rows a power of two apart would share cache lines in the transforms along v
         bytes_per_plane = count * g.nv * pitch * np.dtype(self.complex).itemsize
@@ -161,10 +161,12 @@ class Gridder:
         passes = math.ceil(self.planes / depth)
         edges = [round(i * self.planes / passes) for i in range(passes + 1)]
         depth = max(b - a for a, b in zip(edges[:-1], edges[1:], strict=True))
-        shape = (count, depth, g.nv, pitch)
-        if self._storage.shape != shape:  # kept between calls: touching new memory costs as much as a transform
-            self._storage = np.empty(shape, self.complex)
-        return self._storage, list(zip(edges[:-1], edges[1:], strict=True))
+        cells = 2 * count * depth * g.nv * pitch
+        if self._storage.size < cells:  # kept between calls: touching new memory costs as much as a transform
+            self._storage = np.empty(cells, self.real)
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            shape = (count, last - first, g.nv, 2 * pitch)
+            yield first, last, self._storage[: math.prod(shape)].reshape(shape)
 
     # --- transforms --------------------------------------------------------------------------------------------------
 
@@ -206,23 +208,23 @@ class Gridder:
         image = np.zeros((count, *self.shape), self.real)
         if not len(self.runs):
             return image
-        (storage, batches), used = self._batches(count), self._blocks_used()
+        used = self._blocks_used()
         with self._pool() as run:
-            for first, last in batches:
-                numbers, blocks = storage[:, : last - first].view(self.real), used[first:last]
-                run(fft.clear, [(plane, blocks[p]) for planes in numbers for p, plane in enumerate(planes)])
+            for first, last, grid in self._batches(count):
+                blocks = used[first:last]
+                run(fft.clear, [(plane, blocks[p]) for planes in grid for p, plane in enumerate(planes)])
                 for colour in range(4):
                     works = self._tile_work(colour, first, last)
                     if self.flat:
                         run(flat.grid_tiles, [
-                            (*self._operands, vis, weight, psf, self.runs, self.starts, work, numbers[:, 0])
+                            (*self._operands, vis, weight, psf, self.runs, self.starts, work, grid[:, 0])
                             for work in works])  # fmt: skip
                         continue
                     run(kernels.grid_tiles, [
-                        (*self._operands, vis, weight, psf, self.runs, self.starts, work, first, numbers)
+                        (*self._operands, vis, weight, psf, self.runs, self.starts, work, first, grid)
                         for work in works])  # fmt: skip
-                self._along_v(run, numbers, blocks, True)
-                run(gridding_rows.planes_to_image, [(numbers, blocks, *rows, image) for rows in self._rows(first)])
+                self._along_v(run, grid, blocks, True)
+                run(gridding_rows.planes_to_image, [(grid, blocks, *rows, image) for rows in self._rows(first)])
         return image
 
     def dirty2vis(self, image) -> np.ndarray:
@@ -233,18 +235,18 @@ class Gridder:
         vis = np.zeros((len(image), len(self.uvw), len(self.freq_c)), self.complex)
         if not len(self.runs):
             return vis
-        (storage, batches), used = self._batches(len(image)), self._blocks_used()
+        used = self._blocks_used()
         with self._pool() as run:
-            for first, last in batches:
-                numbers, blocks = storage[:, : last - first].view(self.real), used[first:last]
-                run(gridding_rows.image_to_planes, [(image, blocks, *rows, numbers) for rows in self._rows(first)])
-                self._along_v(run, numbers, blocks, False)
+            for first, last, grid in self._batches(len(image)):
+                blocks = used[first:last]
+                run(gridding_rows.image_to_planes, [(image, blocks, *rows, grid) for rows in self._rows(first)])
+                self._along_v(run, grid, blocks, False)
                 if self.flat:
-                    run(flat.degrid_tiles, [(*self._operands, numbers[:, 0], self.runs, work, vis)
+                    run(flat.degrid_tiles, [(*self._operands, grid[:, 0], self.runs, work, vis)
                                             for work in self._run_work()])  # fmt: skip
                     continue
                 run(kernels.degrid_tiles, [
-                    (*self._operands, numbers, self.runs, work, first, vis)
+                    (*self._operands, grid, self.runs, work, first, vis)
                     for work in self._run_work()])  # fmt: skip
         return vis
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -78,3 +79,11 @@ def radec_to_lmn(ra, dec, centre) -> tuple:
     cd, sd, cd0, sd0 = np.cos(dec), np.sin(dec), np.cos(dec0), np.sin(dec0)
     c = np.cos(np.asarray(ra) - ra0)
     return cd * np.sin(np.asarray(ra) - ra0), sd * cd0 - cd * sd0 * c, sd * sd0 + cd * cd0 * c
+
+
+def lm_to_radec(l, m, centre) -> tuple:
+    """Inverse of radec_to_lmn on the visible hemisphere."""
+    ra0, dec0 = centre
+    n = np.sqrt(1 - np.asarray(l) ** 2 - np.asarray(m) ** 2)
+    dec = np.arcsin(m * math.cos(dec0) + n * math.sin(dec0))
+    return ra0 + np.arctan2(l, n * math.cos(dec0) - m * math.sin(dec0)), dec

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from imaging.algorithms.simulation import Component, lm_to_radec
+from imaging.algorithms.components import Component
+from imaging.image import lm_to_radec
 from imaging.algorithms.source_measuring import measure_sources, robust_rms
 from imaging.image import Beam, Grid
 

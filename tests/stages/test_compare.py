@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from imaging.algorithms.simulation import Component, lm_to_radec
+from imaging.algorithms.components import Component
+from imaging.image import lm_to_radec
 from imaging.errors import ImagingError
 from imaging.image import Beam, Grid, Image
 from imaging.io.images import save_image

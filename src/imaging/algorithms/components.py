@@ -1,0 +1,150 @@
+"""Sky components: points and Gaussians with spectra; drawn on a grid, made from model pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from imaging.image import Grid, lm_to_radec, radec_to_lmn
+
+SNAP = 1e-3  # pixels: nearer to the middle of a pixel than this a point is in it alone
+REACH = 2.5  # FWHM of a Gaussian: beyond, it is below 1e-7 of its peak
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A point (major 0) or an elliptical Gaussian of FWHM `major`, `minor`, PA north through east (rad).
+
+    `stokes` is (I, Q, U, V) in Jy at `reffreq` Hz, integrated over the source; Q, U and V follow the spectrum of I.
+    With x = freq / reffreq and the terms a_0, a_1, ... of `spectral_index` (a single number counts as one term)
+
+        I(freq) = I x^(a_0 + a_1 log10 x + a_2 (log10 x)^2 + ...)         `logarithmic`
+        I(freq) = I + a_0 (x - 1) + a_1 (x - 1)^2 + ...                   else; terms in Jy
+
+    as in the text format of BBS, DP3 and WSClean. Components of one `group` are one source to an observer; by default
+    each is its own.
+    """
+
+    name: str
+    ra: float
+    dec: float
+    stokes: tuple[float, float, float, float]
+    spectral_index: tuple[float, ...] = ()
+    reffreq: float = 1.4e9
+    major: float = 0.0
+    minor: float = 0.0
+    pa: float = 0.0
+    group: str = ""
+    logarithmic: bool = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "spectral_index", tuple(float(a) for a in np.atleast_1d(self.spectral_index)))
+
+    def flux(self, freq) -> np.ndarray:
+        """Stokes I in Jy at `freq` Hz, of the same shape."""
+        x = np.asarray(freq, float) / self.reffreq
+        if not self.logarithmic:
+            return np.polynomial.polynomial.polyval(x - 1, (self.stokes[0], *self.spectral_index))
+        return self.stokes[0] * x ** np.polynomial.polynomial.polyval(np.log10(x), self.spectral_index or (0.0,))
+
+    def stokes_at(self, freq: float) -> np.ndarray:
+        """(I, Q, U, V) in Jy at `freq` Hz. Where I is 0 at reffreq the others are the same at all frequencies."""
+        at, (intensity, *polarised) = float(self.flux(freq)), self.stokes
+        if self.logarithmic and intensity == 0:
+            unit = float(Component("", 0, 0, (1.0, 0, 0, 0), self.spectral_index, self.reffreq).flux(freq))
+            return np.array([0.0, *(unit * p for p in polarised)])
+        ratio = at / intensity if intensity else 1.0
+        return np.array([at, *(ratio * p for p in polarised)])
+
+    def covariance(self) -> np.ndarray:
+        """Second moments (2, 2) in (l, m), rad^2; zero for a point."""
+        along, across = (
+            np.array([math.sin(self.pa), math.cos(self.pa)]),
+            np.array([math.cos(self.pa), -math.sin(self.pa)]),
+        )
+        squares = self.major**2 * np.outer(along, along) + self.minor**2 * np.outer(across, across)
+        return squares / (8 * math.log(2))
+
+
+def draw(components: Sequence[Component], grid: Grid) -> tuple[np.ndarray, int]:
+    """The model image (chan, pol, y, x) float32, Jy/pixel, of `components`, and how many lie outside of it.
+
+    A point that is not in the middle of a pixel is shared among the four around it, so that its centroid is right. A
+    Gaussian is averaged over each pixel; its pixels, with those beyond the edge, have the flux of the component. Only
+    Stokes I, Q, U and V can be drawn.
+    """
+    model, outside = np.zeros(grid.cube_shape), 0
+    planes = ["IQUV".index(stokes) for stokes in grid.stokes]
+    for component in components:
+        l, m, n = radec_to_lmn(component.ra, component.dec, grid.centre)
+        x, y = grid.shape[1] // 2 - l / grid.cell[0], grid.shape[0] // 2 + m / grid.cell[1]
+        stamp, x0, y0 = _gaussian(component, x, y, grid) if component.major > 0 else _point(x, y)
+        rows, columns = y0 + np.arange(stamp.shape[0]), x0 + np.arange(stamp.shape[1])
+        seen_rows, seen_columns = (rows >= 0) & (rows < grid.shape[0]), (columns >= 0) & (columns < grid.shape[1])
+        if n <= 0 or not (seen_rows.any() and seen_columns.any()):
+            outside += 1
+            continue
+        flux = np.array([component.stokes_at(nu)[planes] for nu in grid.freq])
+        place = np.ix_(range(len(grid.freq)), range(len(planes)), rows[seen_rows], columns[seen_columns])
+        model[place] += flux[:, :, None, None] * stamp[np.ix_(seen_rows, seen_columns)]
+    return model.astype(np.float32), outside
+
+
+def _point(x: float, y: float) -> tuple[np.ndarray, int, int]:
+    """Weights (y, x) of the pixels around a place, and the first column and row of these."""
+    shares, firsts = [], []
+    for place in (x, y):
+        if abs(place - round(place)) < SNAP:
+            place = float(round(place))
+        first = math.floor(place)
+        shares.append(np.array([1 - (place - first), place - first] if place > first else [1.0]))
+        firsts.append(first)
+    return np.outer(shares[1], shares[0]), firsts[0], firsts[1]
+
+
+def _gaussian(component: Component, x: float, y: float, grid: Grid) -> tuple[np.ndarray, int, int]:
+    """As `_point`: the mean over pixels of so many samples that the narrow axis has four to a FWHM, at most 16."""
+    narrow = max(component.minor / max(grid.cell), 1e-9)
+    samples = min(16, max(1, math.ceil(4 / narrow)))
+    reach_x, reach_y = (math.ceil(REACH * component.major / cell) + 1 for cell in grid.cell)
+    x0, y0 = round(x) - reach_x, round(y) - reach_y
+    fine = (np.arange(samples) + 0.5) / samples - 0.5
+    dl = -((x0 + np.arange(2 * reach_x + 1))[:, None] + fine - x).ravel() * grid.cell[0]
+    dm = ((y0 + np.arange(2 * reach_y + 1))[:, None] + fine - y).ravel() * grid.cell[1]
+    s, c = math.sin(component.pa), math.cos(component.pa)
+    along = (dl[None, :] * s + dm[:, None] * c) / component.major
+    across = (dl[None, :] * c - dm[:, None] * s) / max(component.minor, min(grid.cell) / 16)
+    values = np.exp(-4 * math.log(2) * (along**2 + across**2))
+    stamp = values.reshape(2 * reach_y + 1, samples, 2 * reach_x + 1, samples).sum(axis=(1, 3))
+    return stamp / stamp.sum(), x0, y0
+
+
+def components_of_model(planes: Mapping[float, np.ndarray], grid: Grid, fitter=None, reffreq: float = 0.0):
+    """Components of what clean found, Stokes I, the brightest at the reference frequency first.
+
+    Parameters
+    ----------
+    planes : flux (chan, y, x), Jy, of the components centred on each pixel, by their FWHM in pixels (of the first cell
+        size); 0 for points. The model image of a deconvolver that keeps no scales is {0: model}.
+    fitter : SpectralFitter of the channels; None where `planes` hold coefficients in place of channels, those of the
+        ordinary polynomial in freq / reffreq - 1.
+    """
+    reffreq = fitter.reference_frequency if fitter else reffreq
+    found = []
+    for fwhm, cube in planes.items():
+        for y, x in np.argwhere((cube != 0).any(axis=0)).tolist():
+            values = cube[:, y, x].astype(float)
+            found.append((fwhm, y, x, (fitter.fit(values, x=x, y=y) if fitter else values).tolist()))
+    found.sort(key=lambda component: -abs(component[3][0]))
+    l, m = grid.lm()
+    logarithmic = fitter is not None and fitter.mode != "polynomial"
+    components = []
+    for number, (fwhm, y, x, (flux, *terms)) in enumerate(found):
+        ra, dec = lm_to_radec(l[x], m[y], grid.centre)
+        size, name = fwhm * grid.cell[0], f"{'g' if fwhm else 'p'}{number}"
+        components.append(Component(name, float(ra), float(dec), (flux, 0.0, 0.0, 0.0), tuple(terms), reffreq,
+                                    size, size, logarithmic=logarithmic))  # fmt: skip
+    return components

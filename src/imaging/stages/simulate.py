@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from imaging.algorithms import simulation
-from imaging.algorithms.primary_beam import choose_model, power
 from imaging.algorithms.components import Component
+from imaging.algorithms.primary_beam import choose_model, power
 from imaging.errors import ImagingError
 from imaging.image import lm_to_radec, radec_to_lmn
 from imaging.io.component_list import is_component_list, load_components

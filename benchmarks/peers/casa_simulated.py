@@ -1,0 +1,41 @@
+"""CASA's tclean on the simulated fields of benchmarks/validation: <CASA's python> casa_simulated.py MS OUT CASE [terms]
+
+CASE is `wideband` (mtmfs of so many terms, 3) or `extended` (multiscale). Run in the folder of the MeasurementSet; leaves
+OUT.*.fits. Prints one line of JSON with the seconds of tclean.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from glob import glob
+
+from casatasks import casalog, exportfits, tclean
+
+CASES = {
+    "wideband": {"cell": "2arcsec", "deconvolver": "mtmfs", "scales": [0, 6, 18], "reffreq": "1.5GHz",
+                 "threshold": "0.15mJy"},
+    "extended": {"cell": "8arcsec", "deconvolver": "multiscale", "scales": [0, 8, 20, 50, 100], "threshold": "0.5mJy"},
+}  # fmt: skip
+
+
+def main(ms, out, case, terms=3):
+    casalog.filter("SEVERE")
+    for path in glob(f"{out}.*"):
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+    parameters = CASES[case] | ({"nterms": int(terms)} if case == "wideband" else {})
+    start = time.perf_counter()
+    result = tclean(ms, imagename=out, imsize=512, weighting="briggs", robust=0.0, niter=100000, gain=0.1, pblimit=-0.1,
+                    datacolumn="data", **parameters)  # fmt: skip
+    seconds = time.perf_counter() - start
+    for path in glob(f"{out}.*"):
+        if os.path.isdir(path) and not path.endswith((".sumwt", ".pb", ".mask")):
+            exportfits(path, f"{path}.fits", overwrite=True)
+    told = {key: result.get(key) for key in ("iterdone", "nmajordone", "stopcode")}
+    print(json.dumps({"seconds": seconds, **{k: int(v) for k, v in told.items()}}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,7 +1,7 @@
-"""CASA's tclean on the simulated fields of benchmarks/validation: <CASA's python> casa_simulated.py MS OUT CASE [terms]
+"""CASA's tclean on the simulated fields of benchmarks/validation: <CASA's python> casa_simulated.py MS OUT CASE [TERMS]
 
-CASE is `wideband` (mtmfs of so many terms, 3) or `extended` (multiscale). Run in the folder of the MeasurementSet; leaves
-OUT.*.fits. Prints one line of JSON with the seconds of tclean.
+CASE is `wideband` (mtmfs of so many terms, 3) or `extended` (multiscale). Leaves OUT.*.fits in the working folder and
+prints one line of JSON with the seconds of tclean.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Make wsclean_components_*.txt and .npz: python make_wsclean_components.py   (in this folder; needs WSClean 3.1)
 
-WSClean's own source lists of a small simulated field west of 0h, and some pixels of the model images it wrote with them.
+WSClean's own source lists of a small simulated field west of 0h, and some pixels of the model images beside them.
 """
 
 import subprocess
@@ -37,8 +37,8 @@ def simulate(path):
         Component("c", ra[2], dec[2], (2, 0, 0, 0), -1, REFFREQ, 300 * ARCSEC, 200 * ARCSEC, 0.5),
     ]
     vis = simulation.predict_components(uvw, freq, sky, CENTRE, ("RR", "LL"))
-    write_ms(path, antenna_positions=positions, antenna_names=names, antenna1=p, antenna2=q, time=time, uvw=uvw, vis=vis,
-             freq=freq, phase_centre=CENTRE, corr_type=("RR", "LL"), weight=np.ones((len(p), 2)))  # fmt: skip
+    write_ms(path, antenna_positions=positions, antenna_names=names, antenna1=p, antenna2=q, time=time, uvw=uvw,
+             vis=vis, freq=freq, phase_centre=CENTRE, corr_type=("RR", "LL"), weight=np.ones((len(p), 2)))  # fmt: skip
 
 
 def main():

@@ -274,6 +274,8 @@ class Clean(Section):
     """Most clean major cycles; -1 for no limit."""
     psfcutoff: float = Field(0.35, gt=0, lt=1)
     """Level of the psf above which the restoring beam is fitted."""
+    startmodel: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    """Sky to start from: a list of components (WSClean's text format), a model image on the same grid, or several."""
 
 
 class Mask(Section):
@@ -316,6 +318,8 @@ class Restore(Section):
     """'' for each channel's own beam, 'common', or [bmaj, bmin, bpa]."""
     pbcor: bool = False
     """Also make the primary-beam-corrected image."""
+    components: bool = False
+    """Also write the model as a list of components with spectra, in WSClean's text format."""
 
     @field_validator("restoringbeam")
     @classmethod
@@ -385,6 +389,15 @@ class Config(Section):
                                expected=f"at most {smallest // 2}, half of image.imsize",
                                next_step="leave out the largest scales, or make a larger image")  # fmt: skip
         self._check_joining()
+        planes = units.parse_stokes(self.image.stokes)
+        if self.clean.startmodel and not set(planes) <= set("IQUV"):
+            raise ImagingError("A sky to start from is in Stokes parameters.", got=f"image.stokes: {self.image.stokes}",
+                               expected="I, Q, U, V or some of them with clean.startmodel",
+                               next_step="set image.stokes: I, or leave clean.startmodel empty")  # fmt: skip
+        if self.restore.components and planes[0] != "I":
+            raise ImagingError("Components are those of Stokes I.", got=f"image.stokes: {self.image.stokes}",
+                               expected="Stokes I among the planes, with restore.components",
+                               next_step="set image.stokes: I, or restore.components: false")  # fmt: skip
         if self.image_format == "fits":
             from imaging.io.fits import stokes_axis
 
@@ -480,17 +493,21 @@ class Config(Section):
 
     def check_files(self) -> None:
         """Raises ImagingError where a mask or beam file of the user's is missing."""
-        for path in (*self.mask_files(), *self.pb_files(), *self.spectrum_files()):
+        for path in (*self.mask_files(), *self.pb_files(), *self.spectrum_files(), *self.sky_files()):
             if not Path(path).exists():
                 raise ImagingError(f"There is no file {path}.", got="no such file or directory",
-                                   expected="the mask, beam or spectrum file named in the configuration",
-                                   next_step="check mask.mask, primary_beam.pbimage and clean.spectrum_map"
-                                   )  # fmt: skip
+                                   expected="the mask, beam, spectrum or sky model named in the configuration",
+                                   next_step="check mask.mask, primary_beam.pbimage, clean.spectrum_map and"
+                                   " clean.startmodel")  # fmt: skip
 
     def mask_files(self) -> list[str]:
         """Files among the user's masks: inputs of the automask stage."""
         texts = [m for m in self.mask.mask if isinstance(m, str) and "[" not in m]
         return texts if self.mask.usemask == "user" else []
+
+    def sky_files(self) -> list[str]:
+        """What the clean starts from: inputs of the startmodel stage."""
+        return list(self.clean.startmodel)
 
     def pb_files(self) -> list[str]:
         """The user's primary-beam image, where one is named."""
@@ -513,6 +530,7 @@ READS: dict[str, tuple[str, ...]] = {
     "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID),
     "psf_double": (*_SUMS, *_GRID),
     "pb": ("primary_beam.*", *_GRID),
+    "startmodel": _GRID,
     "major_cycle": (*_SUMS, *_GRID),
     "automask": ("mask.*", "primary_beam.pblimit", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
@@ -525,6 +543,7 @@ READS: dict[str, tuple[str, ...]] = {
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "mfs": ("restore.restoringbeam", "clean.psfcutoff", "compat"),
     "pbcor": ("primary_beam.pblimit",),
+    "components": (),
     "report": (*_SUMS, *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""

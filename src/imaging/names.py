@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor",
-          "image.mfs", "image.mfs.pbcor", "residual.mfs", "model.mfs", "psf.mfs")  # fmt: skip
+          "image.mfs", "image.mfs.pbcor", "residual.mfs", "model.mfs", "psf.mfs", "startmodel")  # fmt: skip
 OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor": ".minor.json",
           "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json",
-          "psf_double": ".psf_double", "memory": ".memory.pickle"}  # fmt: skip
+          "psf_double": ".psf_double", "memory": ".memory.pickle",
+          "components": ".components.txt"}  # fmt: skip
 SUFFIX = {"fits": ".fits", "casa": ""}
 
 
@@ -41,8 +42,9 @@ class Names:
         return f"{stem}.{product}{SUFFIX[self.image_format]}"
 
     def final_images(self) -> list[str]:
-        """Paths that final images of this run may have, in either format."""
-        return [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
+        """Paths that final images of this run may have, in either format, and the list of its components."""
+        images = [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
+        return [*images, self.path("components")]
 
     def parse(self, path: str) -> tuple[str, int | str | None]:
         """The product and the cycle of a path of this run. Raises ValueError for any other path."""

@@ -272,7 +272,16 @@ class Progress:
             return
         if self.is_terminal:
             print(f"\r\033[K{stage} ...", end="", flush=True)
-        elif stage != self.stage and stage in ("ingest", "weights", "psf", "pb", "restore", "pbcor"):
+        elif stage != self.stage and stage in (
+            "ingest",
+            "weights",
+            "psf",
+            "pb",
+            "startmodel",
+            "restore",
+            "pbcor",
+            "components",
+        ):
             self._line(stage)
         self.stage = stage
 

@@ -8,6 +8,7 @@ rule major_cycle:
         model=previous("model"),
         psf_double=by_convolution(NAMES.psf_double()),
         dirty=by_convolution(NAMES.residual(0)),
+        startmodel=by_convolution(START),
     output:
         residual=PRODUCT(NAMES.residual("{cycle}")),
     log:

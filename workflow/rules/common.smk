@@ -18,6 +18,7 @@ except ImagingError as error:
     raise WorkflowError(str(error))
 
 NAMES = Names(CONFIG.name, image_format=CONFIG.image_format)
+START = NAMES.startmodel() if CONFIG.clean.startmodel else []
 AUTOMASK = CONFIG.mask.usemask == "auto-multithresh"
 CHECKPOINT_LIMIT = 2000  # cycles after the first: the largest clean.nmajor
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(False)).parent / "scripts"
@@ -65,11 +66,11 @@ def number(cycle):
 
 
 def previous(product):
-    """The product of the cycle before this one; nothing in the first."""
+    """The product of the cycle before this one; in the first nothing, or the model to start from."""
 
     def path(wildcards):
         if not number(wildcards.cycle):
-            return []
+            return START if product == "model" else []
         before = f"{number(wildcards.cycle) - 1:03d}"
         # There is one minor cycle, whatever residual it starts from.
         plain = product in ("model", "minor", "memory")
@@ -116,7 +117,7 @@ def finished(wildcards):
     _, cycle, best = last_cycle()
     return {
         "residual": exact(f"{best:03d}"),
-        "model": NAMES.model(best - 1) if best else [],
+        "model": NAMES.model(best - 1) if best else START,
         "mask": mask_of(decided(f"{max(best - 1, 0):03d}")),
         "state": NAMES.state(cycle),
     }
@@ -133,8 +134,18 @@ def history(wildcards):
 
 def final_products():
     products = ["psf", "pb", "sumwt", "residual", "model", "mask", "image", "report"]
+<<<<<<< HEAD
     products += ["image.pbcor"] * CONFIG.restore.pbcor
     if CONFIG.joined:
         products += ["image.mfs", "residual.mfs", "model.mfs", "psf.mfs"]
         products += ["image.mfs.pbcor"] * CONFIG.restore.pbcor
     return [NAMES.path(product) for product in products]
+=======
+    return [
+        NAMES.path(product)
+        for product in products
+        + ["image.pbcor"] * CONFIG.restore.pbcor
+        + ["components"] * CONFIG.restore.components
+        + ["startmodel"] * bool(CONFIG.clean.startmodel)
+    ]
+>>>>>>> fc8e8ae (clean.startmodel and restore.components: a sky in and out of the workflow; validation on simulated fields)

@@ -115,6 +115,28 @@ rule pbcor:
         "../scripts/pbcor.py"
 
 
+rule components:
+    input:
+        model=NAMES.model(),
+        sumwt=NAMES.sumwt(),
+    output:
+        components=NAMES.components(),
+    log:
+        NAMES.log("components"),
+    benchmark:
+        NAMES.benchmark("components")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("components"),
+        runtime=runtime("components"),
+    params:
+        config=settings("components"),
+        code=fingerprint("components"),
+    script:
+        "../scripts/components.py"
+
+
 rule report:
     input:
         unpack(history),

@@ -14,9 +14,10 @@ from glob import glob
 from casatasks import casalog, exportfits, tclean
 
 CASES = {
-    "wideband": {"cell": "2arcsec", "deconvolver": "mtmfs", "scales": [0, 6, 18], "reffreq": "1.5GHz",
-                 "threshold": "0.15mJy"},
-    "extended": {"cell": "8arcsec", "deconvolver": "multiscale", "scales": [0, 8, 20, 50, 100], "threshold": "0.5mJy"},
+    "wideband": {"cell": "1.5arcsec", "imsize": 640, "deconvolver": "mtmfs", "scales": [0, 8, 24],
+                 "reffreq": "1.5GHz", "threshold": "0.05mJy"},
+    "extended": {"cell": "8arcsec", "imsize": 512, "deconvolver": "multiscale", "scales": [0, 8, 20, 50, 100],
+                 "threshold": "0.5mJy"},
 }  # fmt: skip
 
 
@@ -27,7 +28,7 @@ def main(ms, out, case, terms=3):
             shutil.rmtree(path)
     parameters = CASES[case] | ({"nterms": int(terms)} if case == "wideband" else {})
     start = time.perf_counter()
-    result = tclean(ms, imagename=out, imsize=512, weighting="briggs", robust=0.0, niter=100000, gain=0.1, pblimit=-0.1,
+    result = tclean(ms, imagename=out, weighting="briggs", robust=0.0, niter=200000, gain=0.1, pblimit=-0.1,
                     datacolumn="data", **parameters)  # fmt: skip
     seconds = time.perf_counter() - start
     for path in glob(f"{out}.*"):

@@ -1,14 +1,13 @@
 """A simulated field from 1 to 2 GHz, imaged by Fringeflow, WSClean and CASA: python benchmarks/validation/wideband.py
 
-Works in ./validation/wideband. Fluxes at 1.5 GHz and spectral indices of known points and Gaussians; prints the table of
-docs/validation.md. WSClean and CASA (--casa PYTHON, one with casatasks) run where they are installed. A program that has
-run is not run again without --again.
+Works in ./validation/wideband. Fluxes at 1.5 GHz and spectral indices of known points and Gaussians; prints the table
+of docs/validation.md. WSClean and CASA (--casa PYTHON, one with casatasks) run where they are installed. A program that
+has run is not run again without --again.
 """
 
 from __future__ import annotations
 
 import argparse
-
 import shutil
 from pathlib import Path
 
@@ -18,9 +17,9 @@ from simulated import HERE, measure, prepare, product, robust_rms, run, run_frin
 from imaging.io.images import load_image
 
 REFFREQ = 1.5e9
-THRESHOLD = 150e-6  # Jy/beam, to which all programs clean
-WSCLEAN = ["wsclean", "-use-wgridder", "-no-update-model-required", "-pol", "i", "-scale", "2asec", "-size", "512", "512",
-           "-weight", "briggs", "0", "-niter", "100000", "-threshold", str(THRESHOLD), "-mgain", "0.8", "-multiscale",
+THRESHOLD = 50e-6  # Jy/beam, to which all programs clean
+WSCLEAN = ["wsclean", "-use-wgridder", "-no-update-model-required", "-pol", "i", "-scale", "1.5asec", "-size", "640",
+           "640", "-weight", "briggs", "0", "-niter", "200000", "-threshold", str(THRESHOLD), "-mgain", "0.8", "-multiscale",
            "-join-channels", "-channels-out", "16"]  # fmt: skip
 CASES = {"wideband": "joined channels", "wideband_mtmfs": "mtmfs"}
 
@@ -36,11 +35,22 @@ def main() -> None:
     for case, what in CASES.items():
         seconds = run_fringeflow(folder, case, case in arguments.again, arguments.cores)
         found = from_terms if case.endswith("mtmfs") else from_channels
-        rows.append((f"**Fringeflow**, {what}", seconds, *found(folder, lambda name, case=case: product(folder, case, name))))
+        rows.append(
+            (f"**Fringeflow**, {what}", seconds, *found(folder, lambda name, case=case: product(folder, case, name)))
+        )
     if shutil.which("wsclean"):
         for terms in arguments.terms:
             name = f"wsclean_pol{terms}"
-            command = [*WSCLEAN, "-j", str(arguments.cores), "-fit-spectral-pol", str(terms), "-name", name, "wideband.ms"]
+            command = [
+                *WSCLEAN,
+                "-j",
+                str(arguments.cores),
+                "-fit-spectral-pol",
+                str(terms),
+                "-name",
+                name,
+                "wideband.ms",
+            ]
             rows.append((f"WSClean, {terms} terms", run(folder, name, command, name in arguments.again),
                          *from_channels(folder, lambda kind, name=name: wsclean_cube(folder, name, kind))))  # fmt: skip
     if arguments.casa:
@@ -84,7 +94,9 @@ def from_terms(folder: Path, images):
     first, second = images("image.tt0"), images("image.tt1")
     found = []
     for source in truth_of(folder):
-        flux, slope = (measure(image.data[0, 0].astype(float), source, first.grid, first.beams[0]) for image in (first, second))
+        flux, slope = (
+            measure(image.data[0, 0].astype(float), source, first.grid, first.beams[0]) for image in (first, second)
+        )
         found.append((flux, slope / flux))
     return robust_rms(images("residual.tt0").data[0, 0]), found
 

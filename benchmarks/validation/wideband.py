@@ -18,9 +18,8 @@ from imaging.io.images import load_image
 
 REFFREQ = 1.5e9
 THRESHOLD = 50e-6  # Jy/beam, to which all programs clean
-WSCLEAN = ["wsclean", "-use-wgridder", "-no-update-model-required", "-pol", "i", "-scale", "1.5asec", "-size", "640",
-           "640", "-weight", "briggs", "0", "-niter", "200000", "-threshold", str(THRESHOLD), "-mgain", "0.8", "-multiscale",
-           "-join-channels", "-channels-out", "16"]  # fmt: skip
+WSCLEAN = ("wsclean -use-wgridder -no-update-model-required -pol i -scale 1.5asec -size 640 640 -weight briggs 0"
+           f" -niter 200000 -threshold {THRESHOLD} -mgain 0.8 -multiscale -join-channels -channels-out 16").split()  # fmt: skip
 CASES = {"wideband": "joined channels", "wideband_mtmfs": "mtmfs"}
 
 

@@ -134,18 +134,10 @@ def history(wildcards):
 
 def final_products():
     products = ["psf", "pb", "sumwt", "residual", "model", "mask", "image", "report"]
-<<<<<<< HEAD
     products += ["image.pbcor"] * CONFIG.restore.pbcor
+    products += ["components"] * CONFIG.restore.components
+    products += ["startmodel"] * bool(CONFIG.clean.startmodel)
     if CONFIG.joined:
         products += ["image.mfs", "residual.mfs", "model.mfs", "psf.mfs"]
         products += ["image.mfs.pbcor"] * CONFIG.restore.pbcor
     return [NAMES.path(product) for product in products]
-=======
-    return [
-        NAMES.path(product)
-        for product in products
-        + ["image.pbcor"] * CONFIG.restore.pbcor
-        + ["components"] * CONFIG.restore.components
-        + ["startmodel"] * bool(CONFIG.clean.startmodel)
-    ]
->>>>>>> fc8e8ae (clean.startmodel and restore.components: a sky in and out of the workflow; validation on simulated fields)

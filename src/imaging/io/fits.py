@@ -38,7 +38,7 @@ def save(image: Image, path: str | os.PathLike) -> None:
         fits_file.write_header(file, _cards(image, frequency, several))
         for pol in range(image.data.shape[1]):
             for chan in range(image.data.shape[0]):
-                plane = image.data[chan, pol].astype(">f4")
+                plane = image.data[chan, pol].astype(">f4", order="C")
                 if image.valid is not None:
                     plane[~image.valid[chan, pol]] = np.nan
                 file.write(plane.data)

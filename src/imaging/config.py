@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from imaging import units
 from imaging.config_base import (
@@ -276,6 +276,8 @@ class Clean(Section):
     """Level of the psf above which the restoring beam is fitted."""
     startmodel: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     """Sky to start from: a list of components (WSClean's text format), a model image on the same grid, or several."""
+    savemodel: Literal["none", "modelcolumn"] = "none"
+    """modelcolumn writes the visibilities of the final model to MODEL_DATA, the only thing ever written to data.vis."""
 
 
 class Mask(Section):
@@ -354,6 +356,10 @@ class Config(Section):
     clean: Clean = Field(default_factory=Clean)
     mask: Mask = Field(default_factory=Mask)
     restore: Restore = Field(default_factory=Restore)
+    _given: dict = PrivateAttr(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.model_dump() == other.model_dump()
 
     @field_validator("name")
     @classmethod
@@ -375,6 +381,7 @@ class Config(Section):
         except ValidationError as error:
             raise explain(error, cls) from None
         config._check_together()
+        config._given = values
         return config
 
     def _check_together(self) -> None:
@@ -402,6 +409,10 @@ class Config(Section):
             from imaging.io.fits import stokes_axis
 
             stokes_axis(units.parse_stokes(self.image.stokes))
+        if self.clean.savemodel != "none" and self.data.datacolumn == "model":
+            raise ImagingError("The column that is imaged would be overwritten.", got="clean.savemodel: modelcolumn",
+                               expected="clean.savemodel: none, with data.datacolumn: model",
+                               next_step="image another column, or leave out clean.savemodel")  # fmt: skip
         if self.primary_beam.pbmodel == "image" and not self.primary_beam.pbimage:
             raise ImagingError("No primary-beam image is named.", got="primary_beam.pbimage: ''",
                                expected="a FITS image, with pbmodel: image",
@@ -464,13 +475,13 @@ class Config(Section):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
         return cut
 
-    def provenance(self, given: dict) -> dict:
-        """What the headers of the final products say: what was set, as `given`, and the versions."""
+    def provenance(self) -> dict:
+        """What the headers of the final products say: what was set, in the words it was given in, and the versions."""
         from importlib.metadata import version
 
         packages = ("fringeflow", "numpy", "scipy", "numba", "python-casacore", "snakemake")
         return {
-            "config": _as_given(self.model_dump(mode="json", exclude_defaults=True), given),
+            "config": _as_given(self.model_dump(mode="json", exclude_defaults=True), self._given),
             "digest": digest(self.values()),
             "versions": {package: version(package) for package in packages},
         }
@@ -545,13 +556,14 @@ READS: dict[str, tuple[str, ...]] = {
     "pbcor": ("primary_beam.pblimit",),
     "components": (),
     "report": (*_SUMS, *_GRID),
+    "savemodel": ("data.*", "image.stokes", "image.phasecenter", *_SUMS, *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
 
 
 def _as_given(chosen: dict, given: dict) -> dict:
-    """`given` at the keys of `chosen`."""
-    return {k: _as_given(v, given[k]) if isinstance(v, dict) else given[k] for k, v in chosen.items() if k in given}
+    """`given` at the keys of `chosen`; the value itself where it was not given by its key."""
+    return {k: _as_given(v, given.get(k) or {}) if isinstance(v, dict) else given.get(k, v) for k, v in chosen.items()}
 
 
 def digest(values: dict) -> str:

@@ -8,7 +8,7 @@ rule major_cycle:
         model=previous("model"),
         psf_double=by_convolution(NAMES.psf_double()),
         dirty=by_convolution(NAMES.residual(0)),
-        startmodel=by_convolution(START),
+        startmodel=by_convolution(LOOP.startmodel),
     output:
         residual=PRODUCT(NAMES.residual("{cycle}")),
     log:
@@ -64,11 +64,11 @@ rule automask:
 checkpoint decide:
     input:
         residual=NAMES.residual("{cycle}"),
-        mask=lambda wildcards: mask_of(wildcards.cycle),
+        mask=lambda wildcards: LOOP.mask_of(wildcards.cycle),
         psf=NAMES.psf(),
         pb=NAMES.pb(),
         sumwt=NAMES.sumwt(),
-        automask=lambda wildcards: NAMES.automask(wildcards.cycle if AUTOMASK else 0),
+        automask=lambda wildcards: LOOP.automask_of(wildcards.cycle),
         previous=previous("state"),
         minor=previous("minor"),
     output:
@@ -94,11 +94,11 @@ checkpoint decide:
 rule minor_cycle:
     input:
         *CONFIG.spectrum_files(),
-        residual=lambda wildcards: NAMES.residual(decided(wildcards.cycle)),
-        mask=lambda wildcards: mask_of(decided(wildcards.cycle)),
+        residual=lambda wildcards: NAMES.residual(LOOP.decided(wildcards.cycle)),
+        mask=lambda wildcards: LOOP.mask_of(LOOP.decided(wildcards.cycle)),
         psf=NAMES.psf(),
         sumwt=NAMES.sumwt(),
-        state=lambda wildcards: NAMES.state(decided(wildcards.cycle)),
+        state=lambda wildcards: NAMES.state(LOOP.decided(wildcards.cycle)),
         model=previous("model"),
         memory=previous("memory"),
     output:

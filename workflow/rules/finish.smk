@@ -37,7 +37,7 @@ rule restore:
         runtime=runtime("restore"),
     params:
         config=settings("restore"),
-        provenance=CONFIG.provenance(config),
+        provenance=CONFIG.provenance(),
         code=fingerprint("restore"),
     script:
         "../scripts/restore.py"

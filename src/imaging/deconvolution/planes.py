@@ -64,7 +64,8 @@ def _clean_one(residual, model, psf, meta, chan, pol, budget, clean_plane) -> Pl
     done = clean_plane(job) if budget > 0 and before > job.threshold else 0
     after = peak(residual, mask)
     stop = stop_code(done, budget, before, after, cycle, nsigma)
-    return PlaneResult(chan, pol, done, before, after, float(model[finite].sum(dtype=np.float64)), stop)
+    flux = float(model[finite].sum(dtype=np.float64))
+    return PlaneResult(chan, pol, done, before, after, flux, stop, peak(residual, finite))
 
 
 def peak(image: np.ndarray, mask: np.ndarray) -> float | None:

@@ -12,9 +12,9 @@ from imaging.errors import ImagingError
 
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
           "startmodel": 6, "components": 4,
-          "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "report": 4}  # fmt: skip
+          "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "report": 4, "savemodel": 4}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
-GRIDDING = ("psf", "psf_double", "major_cycle", "report")
+GRIDDING = ("psf", "psf_double", "major_cycle", "report", "savemodel")
 
 
 @dataclass(frozen=True)

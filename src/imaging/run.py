@@ -23,6 +23,7 @@ from imaging.io.lock import locked
 from imaging.log import FAILED
 from imaging.names import Names
 from imaging.progress import cycle_line, image_line
+from imaging.serial_notes import check_serial
 from imaging.state import CleanState
 
 MARK = "FRINGEFLOW_RUN"
@@ -48,6 +49,7 @@ def run(configfile: Path, cores: int | None, profile: str, overrides: tuple[str,
                "--rerun-incomplete", "--nolock", *(["--cores", str(cores)] if cores else [])]  # fmt: skip
     if dry_run or any(option in further for option in SHOWS_ONLY):
         return _show(command, values, further, dry_run)
+    check_serial(config, config.identify_data(), names)
     with locked(Path(names.folder)):
         mark = f"{os.path.abspath(names.folder)}"
         _clear(names, mark)

@@ -160,8 +160,9 @@ class SerialImager:
         decided = self.loop.decided(cycle)
         self._do(
             "minor_cycle", cycle, residual=n.residual(decided), mask=self.loop.mask_of(decided), psf=n.psf(),
-            sumwt=n.sumwt(), state=n.state(decided), model=self.loop.previous("model", cycle), model_out=n.model(cycle),
-            minor=n.minor(cycle),
+            sumwt=n.sumwt(), state=n.state(decided), model=self.loop.previous("model", cycle),
+            memory=self.loop.previous("memory", cycle), model_out=n.model(cycle), minor=n.minor(cycle),
+            memory_out=n.memory(cycle),
         )  # fmt: skip
         self._minor_count += 1
         return MinorResult.from_json(Path(n.minor(cycle)).read_text()).iterdone > 0
@@ -247,6 +248,8 @@ class SerialImager:
             self._do("ingest", ms=list(self.config.data.vis), vis=n.vis())
         if "weights" not in good:
             self._do("weights", vis=n.vis(), weights=n.weights())
+        if self.loop.startmodel:
+            self._do("startmodel", vis=n.vis(), sky=self.config.sky_files(), startmodel=n.startmodel())
         remember(self.config, identity, n, whole=self.wishes.calcpsf and self.wishes.calcres)
 
     def _psf_and_pb(self) -> None:
@@ -277,8 +280,8 @@ class SerialImager:
             self._residuals.add("psf_double")
         self._do(
             "major_cycle", cycle, vis=n.vis(), weights=n.weights(), model=loop.previous("model", cycle),
-            psf_double=double, dirty=loop.by_convolution(n.residual(0), cycle), residual=n.residual(cycle),
-            threads=self.threads,
+            psf_double=double, dirty=loop.by_convolution(n.residual(0), cycle),
+            startmodel=loop.by_convolution(loop.startmodel, cycle), residual=n.residual(cycle), threads=self.threads,
         )  # fmt: skip
         self._residuals.add(cycle)
         self._states.pop(cycle, None)
@@ -320,7 +323,7 @@ class SerialImager:
             self._mask(cycle)
         self._do(
             "decide", cycle, residual=n.residual(cycle), mask=loop.mask_of(cycle), psf=n.psf(), pb=n.pb(),
-            automask=loop.automask_of(cycle), previous=loop.previous("state", cycle),
+            sumwt=n.sumwt(), automask=loop.automask_of(cycle), previous=loop.previous("state", cycle),
             minor=loop.previous("minor", cycle), state=n.state(cycle),
         )  # fmt: skip
         state = CleanState.from_json(Path(n.state(cycle)).read_text())
@@ -357,6 +360,8 @@ class SerialImager:
             self.restore()
             if self.config.restore.pbcor:
                 self.pbcor()
+            if self.config.joined:
+                self._mfs()
             self._do("report", **self.loop.history(self._last()), vis=n.vis(), weights=n.weights(), image=n.image(),
                      report=n.report())  # fmt: skip
             line = image_line(json.loads(Path(n.report()).read_text()))
@@ -364,10 +369,20 @@ class SerialImager:
             discarded = f"{n.folder}/.partial-unrestored{SUFFIX[n.image_format]}"
             self._restore(discarded)
             _remove(discarded)
+        if self.config.restore.components:
+            self._do("components", model=n.model(), sumwt=n.sumwt(), components=n.components())
         if self.config.clean.savemodel == "modelcolumn":
             self._do("savemodel", ms=list(self.config.data.vis), vis=n.vis(), model=n.model(), savemodel=n.savemodel(),
                      threads=self.threads)  # fmt: skip
         self._say(f"done in {time.time() - started:.0f} s: {n.folder}/{line}")
+
+    def _mfs(self) -> None:
+        """The images of all channels together."""
+        n = self.names
+        self._do("mfs", residual=n.residual(), model=n.model(), psf=n.psf(), sumwt=n.sumwt(), image_mfs=n.image_mfs(),
+                 residual_mfs=n.residual_mfs(), model_mfs=n.model_mfs(), psf_mfs=n.psf_mfs())  # fmt: skip
+        if self.config.restore.pbcor:
+            self._do("pbcor", image=n.image_mfs(), pb=n.pb(), sumwt=n.sumwt(), image_pbcor=n.image_mfs_pbcor())
 
     # tclean's ways with names
 

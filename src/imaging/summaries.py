@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imaging.state import CleanState, MinorResult
+from imaging.state import CleanState, MinorResult, PlaneStatistics
 
 BRIEF = ("iterDone", "peakRes", "modelFlux", "cycleThresh")
 """What tclean tells of each minor cycle unless fullsummary is asked for."""
@@ -53,7 +53,7 @@ def _of_planes(states: list[CleanState], minors: list[MinorResult], fullsummary:
     for state, minor in zip(states, minors, strict=False):
         start = state.iterdone
         for plane in minor.planes:
-            before = state.planes[plane.chan][plane.pol] if state.planes else None
+            before = _statistics(state, plane.chan, plane.pol)
             values = {
                 "startIterDone": start,
                 "iterDone": plane.iterations,
@@ -75,3 +75,11 @@ def _of_planes(states: list[CleanState], minors: list[MinorResult], fullsummary:
             for name in values if fullsummary else BRIEF:
                 told.setdefault(name, []).append(values[name])
     return planes
+
+
+def _statistics(state: CleanState, chan: int, pol: int) -> PlaneStatistics | None:
+    """Those of a plane; of all planes together where they are judged together; None where there are none."""
+    planes = [plane for one in state.planes for plane in one]
+    if len(planes) == 1:
+        return planes[0]
+    return state.planes[chan][pol] if chan < len(state.planes) and pol < len(state.planes[chan]) else None

@@ -85,6 +85,7 @@ def final_products():
     products = ["psf", "pb", "sumwt", "residual", "model", "mask", "image", "report"]
     products += ["image.pbcor"] * CONFIG.restore.pbcor
     products += ["components"] * CONFIG.restore.components
+    products += ["savemodel"] * (CONFIG.clean.savemodel == "modelcolumn")
     products += ["startmodel"] * bool(CONFIG.clean.startmodel)
     if CONFIG.joined:
         products += ["image.mfs", "residual.mfs", "model.mfs", "psf.mfs"]

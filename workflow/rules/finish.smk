@@ -159,3 +159,28 @@ rule report:
         code=fingerprint("report"),
     script:
         "../scripts/report.py"
+
+
+rule savemodel:
+    input:
+        ms=[ancient(path) for path in CONFIG.data.vis],
+        vis=NAMES.vis(),
+        model=NAMES.model(),
+    output:
+        savemodel=NAMES.savemodel(),
+    log:
+        NAMES.log("savemodel"),
+    benchmark:
+        NAMES.benchmark("savemodel")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory("savemodel"),
+        runtime=runtime("savemodel"),
+    params:
+        config=settings("savemodel"),
+        identity=IDENTITY,
+        code=fingerprint("savemodel"),
+    script:
+        "../scripts/savemodel.py"

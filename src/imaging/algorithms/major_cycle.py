@@ -74,6 +74,21 @@ def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=N
     return sums, sumwt
 
 
+def predict(uvw, freq, plane, model: np.ndarray, grid: Grid, accuracy: Accuracy, threads=1) -> np.ndarray:
+    """Visibilities (pol, row, chan) complex64, Jy, of a model (chan, pol, y, x) in Jy/pixel.
+
+    uvw (row, 3) m; freq (chan,) Hz; plane (chan,) the image channel each channel sees, -1 for none (and nothing).
+    """
+    vis = np.zeros((model.shape[1], len(uvw), len(freq)), np.complex64)
+    for image in np.unique(plane[plane >= 0]):
+        if np.any(model[image]):
+            channels = as_slice(np.flatnonzero(plane == image))
+            everything = np.ones(vis[0, :, channels].shape, bool)
+            operator = make_operator(uvw, freq[channels], everything, grid, accuracy, threads)
+            vis[:, :, channels] = operator.dirty2vis(model[image])
+    return vis
+
+
 def normalise(sums: np.ndarray, sumwt: np.ndarray) -> np.ndarray:
     """sums (chan, pol, y, x) / sumwt (chan,) as float32, 0 where a channel has no weight."""
     scale = np.divide(1.0, sumwt, out=np.zeros_like(sumwt), where=sumwt > 0)

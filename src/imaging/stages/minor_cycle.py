@@ -22,10 +22,11 @@ OPTIONS = ("scales", "smallscalebias", "scalebias", "join", "squared_join", "fit
 
 
 def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, model: str = "", memory: str = "", *,
-                model_out: str, minor: str, memory_out: str = "", config) -> None:  # fmt: skip
+                model_out: str, minor: str, memory_out: str = "", residual_out: str = "", config) -> None:  # fmt: skip
     """Make the image `model_out`, `model` (empty in the first cycle) and what was found, and the record `minor`.
 
     `memory` is the file of what the deconvolver kept in the last cycle, `memory_out` that of what it keeps in this one.
+    `residual_out` is the residual as the deconvolver leaves it, for who goes on without a major cycle.
     """
     image, beam_image = load_image(residual), load_image(psf)
     decision = CleanState.from_json(Path(state).read_text())
@@ -57,6 +58,8 @@ def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, mode
     if memory_out:
         with atomic_path(memory_out) as partial:
             partial.write_bytes(pickle.dumps(kept, protocol=5))
+    if residual_out:
+        save_image(image.with_data(found["residual"]), residual_out)
     save_image(image.with_data(found["model"], unit="Jy/pixel"), model_out)
 
 

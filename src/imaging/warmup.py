@@ -57,10 +57,12 @@ def _masks() -> None:
 
 
 def _deconvolvers() -> None:
+    from imaging.algorithms.spectral_fitting import SpectralFitter
     from imaging.plugins import DECONVOLVERS, find_deconvolver
 
     psf = np.zeros((1, SIZE, SIZE), np.float32)
     psf[0, SIZE // 2, SIZE // 2] = 1
+    SpectralFitter("logpolynomial", 2, [1e9, 2e9], [1.0, 1.0]).fit_and_evaluate([1.0, 1.0])
     for name in DECONVOLVERS:
         meta = Meta(max_iterations=3, options={"scales": [0, 3], "smallscalebias": 0.0})
         residual, model = psf[None].copy(), np.zeros((1, 1, SIZE, SIZE), np.float32)

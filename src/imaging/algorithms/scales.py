@@ -124,22 +124,24 @@ class ScaleConvolver:
     def scaled_psf(self, chan: int, scale: int, times: int, reach: tuple[int, int]) -> np.ndarray:
         """A psf convolved with a scale so many times, cut to `reach` pixels on each side of its peak."""
         if len(self.kernels[scale]) == 1:
-            return _centre(self.psfs[chan], reach)
+            return _centre(self.psfs[chan], tuple(min(r, n // 2) for r, n in zip(reach, self.shape, strict=True)))
         spectrum = self._psf(chan) * self._kernel(scale, self.wide) ** times
         half = tuple(min(r, n // 2 - 1) for r, n in zip(reach, self.wide, strict=True))
         return np.roll(fourier.irfft2(spectrum, self.wide), half, (0, 1))[: 2 * half[0] + 1, : 2 * half[1] + 1].copy()
 
     def peak(self, psf: np.ndarray, scale: int) -> float:
         """The peak of a psf (ny, nx) convolved with a scale."""
-        kernel = self.kernels[scale]
-        centre = _centre(psf, (len(kernel) // 2,) * 2).astype(np.float64)
-        trim = tuple((len(kernel) - n) // 2 for n in centre.shape)
-        flipped = kernel[trim[0] : trim[0] + centre.shape[0], trim[1] : trim[1] + centre.shape[1]]
-        return float((centre * flipped).sum())
+        radius = len(self.kernels[scale]) // 2
+        return float((_centre(psf, (radius, radius)).astype(np.float64) * self.kernels[scale]).sum())
 
 
 def _centre(psf: np.ndarray, reach: tuple[int, int]) -> np.ndarray:
-    """The middle of a psf, an odd number of pixels: at most `reach` on each side of its peak at [n//2]."""
-    half = [min(r, (n - 1) // 2) for r, n in zip(reach, psf.shape, strict=True)]
-    y, x = (n // 2 for n in psf.shape)
-    return psf[y - half[0] : y + half[0] + 1, x - half[1] : x + half[1] + 1]
+    """The middle of a psf, `reach` pixels on each side of its peak at [n//2]; zero beyond its edges."""
+    out = np.zeros([2 * r + 1 for r in reach], psf.dtype)
+    target, source = [], []
+    for r, n in zip(reach, psf.shape, strict=True):
+        first, last = max(n // 2 - r, 0), min(n // 2 + r + 1, n)
+        source.append(slice(first, last))
+        target.append(slice(first - n // 2 + r, last - n // 2 + r))
+    out[tuple(target)] = psf[tuple(source)]
+    return out

@@ -146,15 +146,12 @@ class ScaleSearch:
         for a in range(len(self.scales)):
             self.active[a] = self.masks[a].any() and (a == last or self.peaks[a] > (1 - gain) * self.peaks[last])
 
-    def run(self, gain: float, threshold: float, depth: float, cycle_threshold: float, limit: int) -> Outcome:
-        """Clean down to `threshold`, or to `depth` of the first peak or `cycle_threshold`, the lower; Jy/beam."""
+    def run(self, gain: float, threshold: float, cycle_threshold: float, depth: float, limit: int) -> Outcome:
+        """Clean down to `threshold`, or to `cycle_threshold` where above (Jy/beam); 0: to `depth` of the first peak."""
         found, iterations = Components.none(self.scales, len(self.fitter.frequency), self.npol), 0
         self._look()
         start = float(self.peaks.max())
-        cycle = depth * start
-        if cycle_threshold > 0:
-            cycle = min(cycle, cycle_threshold) if depth > 0 else cycle_threshold
-        level = max(threshold, cycle)
+        level = max(threshold, cycle_threshold or depth * start)
         reached, diverged, countdown = start <= level, False, max(COUNTDOWN[0], COUNTDOWN[1] * len(self.scales))
         lowest = start
         while iterations < limit and start > 0:

@@ -127,13 +127,15 @@ class _Group:
             scales, width, self.options.scalebias, self.options.scale_shape, stage.factor, self._allowed(scales, mask),
         )  # fmt: skip
         depth = 1 - self.meta.mgain if self.meta.mgain < 1 else 0.0
-        outcome = search.run(self.meta.gain, stage.threshold, depth, self.meta.major_iter_threshold, budget)
+        # In component masks peaks may be lower than the one from which the cycle's threshold was made.
+        cycle = 0.0 if self.memory.get("masked") and depth else self.meta.major_iter_threshold
+        outcome = search.run(self.meta.gain, stage.threshold, cycle, depth, budget)
         components = outcome.components.interpolated(self._to_channels(search.fitter, averaged))
         self._update(components, search, averaged)
         self._remember(outcome.components, frequency, scales, mask.shape)
         finished = outcome.finished and not self._next_stage()
         after = max(search.highest(), 0.0)
-        stop = _stop_code(outcome, budget)
+        stop = _stop_code(outcome, budget, stage.noisy)
         result = PlaneResult(chan, pol, outcome.iterations, outcome.start, after, self._flux(), stop)
         return result, not finished
 
@@ -147,7 +149,10 @@ class _Group:
             factor, sigma = noise_factor(rms, self.options.local_rms_strength)
         offset = median if self.options.squared_join else 0.0
         level = times * sigma + offset if times > 0 else 0.0
-        return _Stage(max(level, self.meta.final_threshold), factor)
+        if "nsigma" not in self.meta.options and self.meta.plane_thresholds is not None:
+            own = self.meta.plane_thresholds[self.group.chans, self.group.pols]
+            level = max(level, float(own.min(initial=np.inf)) if own.size else 0.0)
+        return _Stage(max(level, self.meta.final_threshold), level > self.meta.final_threshold, factor)
 
     def _allowed(self, scales, mask) -> np.ndarray | None:
         """In the stage of masks, where each scale already has components: (scale, ny, nx)."""
@@ -219,7 +224,10 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
+    """The threshold (Jy/beam) of a stage, whether it is one of noise, and the factor of local noise."""
+
     threshold: float
+    noisy: bool
     factor: np.ndarray | None
 
 
@@ -227,11 +235,11 @@ def _mean(values: np.ndarray, weight: np.ndarray) -> float:
     return float(np.average(values, weights=weight) if weight.any() else values.mean())
 
 
-def _stop_code(outcome, budget: int) -> PlaneStop:
+def _stop_code(outcome, budget: int, noisy: bool) -> PlaneStop:
     if outcome.diverged:
         return PlaneStop.DIVERGED
     if outcome.iterations >= budget:
         return PlaneStop.CYCLENITER
     if outcome.reached:
-        return PlaneStop.CYCLETHRESHOLD
+        return PlaneStop.NSIGMA if noisy and outcome.finished else PlaneStop.CYCLETHRESHOLD
     return PlaneStop.EARLY if outcome.iterations else PlaneStop.NO_ITERATIONS

@@ -30,7 +30,8 @@ def sky(rng, psfs, npol):
     return images.reshape(-1, NY, NX)
 
 
-def run_fast(images, mask, factor, psfs, weights, squared, fitter, gain, threshold, limit, spectrum=None):
+def run_fast(images, mask, factor, psfs, weights, squared, fitter, gain, threshold, limit, spectrum=None, shares=None):
+    shares = np.ones(len(psfs)) if shares is None else shares
     kind = {"none": 0, "polynomial": 1, "logpolynomial": 2, "forced": 3}[fitter.mode]
     combined = np.sqrt(np.tensordot(weights, images**2, 1)) if squared else np.tensordot(weights, images, 1)
     runs, pixels = kernel.find_pixels(combined, factor, mask, 0.0)
@@ -47,7 +48,7 @@ def run_fast(images, mask, factor, psfs, weights, squared, fitter, gain, thresho
     smoothing = getattr(fitter, "smoothing", np.zeros((NCHAN, NCHAN)))
     components, fluxes = np.zeros((limit, 2), np.int64), np.zeros((limit, len(images)), images.dtype)
     n, code, best, top = kernel.clean_pixels(
-        values, runs, own_factor, psfs, weights, squared, kind, smoothing, fitter.logs, WEIGHT, fitter.valid,
+        values, runs, own_factor, psfs, shares, weights, squared, kind, smoothing, fitter.logs, WEIGHT, fitter.valid,
         fitter.nterms, terms, gain, threshold, 4.0, components, fluxes,
     )  # fmt: skip
     return components[:n], fluxes[:n], code, best, top, values
@@ -67,17 +68,17 @@ def test_fast_is_the_reference(mode, squared, npol):
     fitter = SpectralFitter(mode, 2, FREQ, WEIGHT, spectrum)
 
     def smooth(values, y, x):
-        pols = values.reshape(NCHAN, npol).T
+        pols = values.reshape(NCHAN, npol).T * shares
         return np.array([fitter.fit_and_evaluate(v, x, y) for v in pols]).T.ravel()
 
-    limit = 40
+    limit, shares = 40, rng.uniform(0.8, 1.2, NCHAN)
     found = np.zeros((limit, 2), np.int64), np.zeros((limit, len(images)))
     left = images.copy()
     every = np.repeat(psfs, npol, axis=0)
     n, code, best, top = reference.clean_pixels(
         left, mask, factor, every, weights, squared, smooth, 0.3, 0.05, 4.0, *found
     )
-    fast = run_fast(images, mask, factor, psfs, weights, squared, fitter, 0.3, 0.05, limit, spectrum)
+    fast = run_fast(images, mask, factor, psfs, weights, squared, fitter, 0.3, 0.05, limit, spectrum, shares)
     assert n > 10
     assert fast[2:4] == (code, best)
     np.testing.assert_array_equal(fast[0], found[0][:n])

@@ -208,7 +208,8 @@ class ScaleSearch:
                 values[j] = 0
         reach = tuple(int(np.ptp(r)) for r in (runs[:, 0], np.append(runs[:, 1], runs[:, 2] - 1)))
         psfs = np.stack([self.convolver.scaled_psf(c, scale, 2, reach) for c in range(len(self.fitter.frequency))])
-        components, fluxes, code = self._find(values, runs, factor, psfs, gain / self.psf_peaks[scale], level, limit)
+        gain /= self.psf_peaks[scale]
+        components, fluxes, code = self._find(values, runs, factor, psfs, gain, level, limit)
         place = np.column_stack([np.full(len(components), scale), components])
         self._subtract(place, fluxes)
         return place, fluxes.astype(np.float64), code == kernel.DIVERGING
@@ -221,20 +222,30 @@ class ScaleSearch:
             for own, plane in zip(terms[1:], fitter.spectrum, strict=True):
                 kernel.gather(np.ascontiguousarray(plane, np.float64), runs, own)
         smoothing = fitter.smoothing if fitter.mode == "polynomial" else np.zeros((1, 1))
-        real = values.dtype.type
+        real, shares = values.dtype.type, self._shares(psfs)
         every = np.empty((0, 2), np.int64), np.empty((0, len(values)), values.dtype)
         code = kernel.GOING_ON
         while code == kernel.GOING_ON and len(every[0]) < limit:
             room = min(limit - len(every[0]), BLOCK)
             components, fluxes = np.empty((room, 2), np.int64), np.empty((room, len(values)), values.dtype)
             n, code, best, _ = kernel.clean_pixels(
-                values, runs, factor, psfs, self.weights.astype(values.dtype), self.squared, KINDS[fitter.mode],
+                values, runs, factor, psfs, shares, self.weights.astype(values.dtype), self.squared, KINDS[fitter.mode],
                 smoothing, fitter.logs, fitter.weight, fitter.valid, min(fitter.nterms, fitter.valid.size), terms,
                 real(gain), real(level), GROWTH, components, fluxes,
             )  # fmt: skip
             n = best if code == kernel.DIVERGING else n
             every = tuple(np.concatenate(pair) for pair in zip(every, (components[:n], fluxes[:n]), strict=True))
         return *every, code
+
+    def _shares(self, psfs: np.ndarray) -> np.ndarray:
+        """The mean peak of psfs, convolved with a scale twice, over that of each channel.
+
+        A channel of a smaller beam holds less of an extended component in Jy/beam: unscaled, the first components of a
+        source would have too steep a spectrum.
+        """
+        peaks = psfs[:, psfs.shape[1] // 2, psfs.shape[2] // 2].astype(np.float64)
+        weight = self.weights[:: self.npol]
+        return np.divide(peaks @ weight / weight.sum(), peaks, out=np.ones_like(peaks), where=peaks > 0)
 
     def _subtract(self, place: np.ndarray, fluxes: np.ndarray) -> None:
         """planes -= psf convolved with the components of one scale."""

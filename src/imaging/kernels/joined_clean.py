@@ -112,8 +112,10 @@ def _place(runs, pixel):
 
 
 @njit(cache=True, nogil=True)
-def _spectrum(values, pixel, kind, smoothing, logs, channel_weights, valid, nterms, terms, spectrum, work, fluxes):
-    """Fluxes (plane,) of a component at a pixel: what the planes hold there, smoothed over the channels.
+def _spectrum(
+    values, pixel, shares, kind, smoothing, logs, channel_weights, valid, nterms, terms, spectrum, work, fluxes
+):
+    """Fluxes (plane,) of a component at a pixel: what the planes hold there times shares, smoothed over the channels.
 
     Planes are ordered (channel, polarisation).
     """
@@ -121,7 +123,7 @@ def _spectrum(values, pixel, kind, smoothing, logs, channel_weights, valid, nter
     npol = len(values) // nchan
     for p in range(npol):
         for c in range(nchan):
-            spectrum[c] = values[c * npol + p, pixel]
+            spectrum[c] = shares[c] * values[c * npol + p, pixel]
         if kind == FORCED:
             evaluate_log_polynomial(terms[:, pixel], logs, work[0])
             above, below = 0.0, 0.0
@@ -138,13 +140,14 @@ def _spectrum(values, pixel, kind, smoothing, logs, channel_weights, valid, nter
 
 @njit(cache=True, nogil=True)
 def clean_pixels(
-    values, runs, factor, psfs, weights, squared, kind, smoothing, logs, channel_weights, valid, nterms, terms,
+    values, runs, factor, psfs, shares, weights, squared, kind, smoothing, logs, channel_weights, valid, nterms, terms,
     gain, threshold, growth, components, fluxes,
 ):  # fmt: skip
     """Find components until `components` is full, the peak is below `threshold`, or it grows too much.
 
     values : (plane, pixel) of the runs, kept up to date; planes are ordered (channel, polarisation). factor : (pixel,)
     multiplies the integrated image where its peak is looked for. psfs : (channel, py, px), peak at [py//2, px//2].
+    shares : (channel,), what makes values of the channels with unlike psfs comparable fluxes.
     weights : (plane,) of the integrated image. kind, smoothing, logs, valid, nterms : of `fit_spectrum`; or FORCED
     with `terms` (term, pixel), the first of which is 1, and `channel_weights`. gain : what a component takes of the
     planes' values. growth : diverging is a peak above growth times the lowest. components : int64 (n, 2) of row and
@@ -168,7 +171,9 @@ def clean_pixels(
         if n == len(components):
             break
         y, x = _place(runs, pixel)
-        _spectrum(values, pixel, kind, smoothing, logs, channel_weights, valid, nterms, terms, spectrum, work, own)
+        _spectrum(
+            values, pixel, shares, kind, smoothing, logs, channel_weights, valid, nterms, terms, spectrum, work, own
+        )
         components[n, 0], components[n, 1] = y, x
         for j in range(nplane):
             fluxes[n, j] = gain * own[j]

@@ -12,7 +12,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from imaging import units
 from imaging.config_base import (
@@ -29,6 +37,7 @@ from imaging.config_base import (
     load_values,
 )
 from imaging.errors import ImagingError
+from imaging.plugins import DECONVOLVERS, check_name, deconvolver_version, is_builtin, is_script
 
 
 def _as_boxes(value: Any) -> Any:
@@ -223,11 +232,41 @@ class PrimaryBeam(Section):
     """Level of the primary beam below which pixels are masked; negative leaves residual and image unmasked."""
 
 
+def _check_deconvolver(name: str) -> str:
+    try:
+        check_name(name)
+    except ImagingError as error:
+        raise ValueError(f"{error.expected}; {error.next_step}") from None
+    return name
+
+
+Deconvolver = Annotated[
+    str, AfterValidator(_check_deconvolver), Field(json_schema_extra={"examples": [*DECONVOLVERS, "mine.py"]})
+]
+
+
+class Scheduled(Section):
+    """From which cycle on another deconvolver works."""
+
+    cycle: int = Field(ge=0)
+    """First clean cycle in which it works, counted from 0."""
+    deconvolver: Deconvolver
+    """Minor-cycle algorithm."""
+
+
 class Clean(Section):
     """How the model is found."""
 
-    deconvolver: Literal["hogbom", "clark", "multiscale", "wideband"] = "hogbom"
-    """Minor-cycle algorithm."""
+    deconvolver: Deconvolver = "hogbom"
+    """Minor-cycle algorithm: one of `imaging plugins`, or the path of a Python script (docs/plugins.md)."""
+    schedule: tuple[Scheduled, ...] = ()
+    """Other algorithms from later cycles on: [{cycle: 3, deconvolver: mine.py}]."""
+    script_planes: Literal["all", "channels", "polarizations", "single"] = "all"
+    """What a script gets in one call: all planes, all channels of one polarization, the reverse, or a single plane."""
+    script_mask: bool = True
+    """Scripts see zeros outside the mask, and what they add to the model there is dropped; false gives them all."""
+    script_timeout: Duration = 0.0
+    """Longest time that a script may take in a cycle: 1h; 0s for any."""
     scales: tuple[Annotated[float, Field(ge=0)], ...] = ()
     """Scale sizes in pixels, for multiscale and wideband: [0, 5, 15]; none are automatic ones (wideband only)."""
     smallscalebias: float = Field(0.0, ge=-1, le=1)
@@ -278,6 +317,14 @@ class Clean(Section):
     """Sky to start from: a list of components (WSClean's text format), a model image on the same grid, or several."""
     savemodel: Literal["none", "modelcolumn"] = "none"
     """modelcolumn writes the visibilities of the final model to MODEL_DATA, the only thing ever written to data.vis."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, value: tuple[Scheduled, ...]) -> tuple[Scheduled, ...]:
+        cycles = [entry.cycle for entry in value]
+        if cycles != sorted(set(cycles)):
+            raise ValueError("each cycle once, in ascending order")
+        return value
 
 
 class Mask(Section):
@@ -387,11 +434,11 @@ class Config(Section):
     def _check_together(self) -> None:
         """Values that are right by themselves but not with each other."""
         scales, smallest = self.clean.scales, min(self.image.imsize)
-        if self.clean.deconvolver == "multiscale" and not scales:
+        if "multiscale" in self.deconvolvers() and not scales:
             raise ImagingError("The deconvolver multiscale has no scales.", got="clean.scales: []",
                                expected="sizes in pixels, from 0 to that of the largest structure",
                                next_step="set clean.scales: [0, 5, 15], or clean.deconvolver: hogbom")  # fmt: skip
-        if self.clean.deconvolver in ("multiscale", "wideband") and max(scales, default=0) > smallest / 2:
+        if {"multiscale", "wideband"} & set(self.deconvolvers()) and max(scales, default=0) > smallest / 2:
             raise ImagingError("A scale is too large for the image.", got=f"clean.scales: {list(scales)}",
                                expected=f"at most {smallest // 2}, half of image.imsize",
                                next_step="leave out the largest scales, or make a larger image")  # fmt: skip
@@ -422,13 +469,13 @@ class Config(Section):
         """What only the deconvolver wideband does, and what its parts need of each other."""
         clean = self.clean
         chosen = [name for name in WIDEBAND if getattr(clean, name) != Clean.model_fields[name].default]
-        if clean.deconvolver in ("hogbom", "clark", "multiscale") and chosen:
+        if set(self.deconvolvers()) <= {"hogbom", "clark", "multiscale"} and chosen:
             name = chosen[0]
             raise ImagingError(f"The deconvolver {clean.deconvolver} knows no clean.{name}.",
                                got=f"clean.{name}: {self.model_dump(mode='json')['clean'][name]}",
                                expected="clean.deconvolver: wideband",
                                next_step=f"set clean.deconvolver: wideband, or leave out clean.{name}")  # fmt: skip
-        joined = "channels" in clean.join
+        joined = "channels" in clean.join or not all(map(is_builtin, self.deconvolvers()))
         for name in ("fit_spectrum", "deconvolution_channels"):
             if getattr(clean, name) not in ("none", 0) and not (joined and self.image.specmode == "cube"):
                 raise ImagingError(f"clean.{name} needs joined channels.",
@@ -460,8 +507,20 @@ class Config(Section):
         """Everything as plain SI values, nested by section."""
         return json.loads(self.model_dump_json())
 
-    def settings(self, stage: str) -> dict:
-        """The plain values that one stage reads: what its job gets, and what makes it run again."""
+    def deconvolver_at(self, cycle: int) -> str:
+        """The deconvolver of a clean cycle: `clean.deconvolver`, or as `clean.schedule` says."""
+        due = [entry.deconvolver for entry in self.clean.schedule if entry.cycle <= cycle]
+        return due[-1] if due else self.clean.deconvolver
+
+    def deconvolvers(self) -> list[str]:
+        """All that some cycle may use, each once."""
+        return list(dict.fromkeys(self.deconvolver_at(c) for c in (0, *(entry.cycle for entry in self.clean.schedule))))
+
+    def settings(self, stage: str, cycle: int = 0) -> dict:
+        """The plain values that one stage reads: what its job gets, and what makes it run again.
+
+        Those of minor_cycle are of one `cycle`: its deconvolver, and none that this does not read.
+        """
         values, cut = self.values(), {}
         for path in READS[stage]:
             section, _, field = path.partition(".")
@@ -473,6 +532,11 @@ class Config(Section):
                 cut[section] = values[section]
         if stage == "ingest" and not (self.data.timeaverage or self.data.chanaverage > 1):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
+        if stage == "minor_cycle":
+            cut["clean"]["deconvolver"] = name = self.deconvolver_at(cycle)
+            if is_builtin(name):
+                for key in SCRIPTS:
+                    del cut["clean"][key]
         return cut
 
     def provenance(self) -> dict:
@@ -483,7 +547,8 @@ class Config(Section):
         return {
             "config": _as_given(self.model_dump(mode="json", exclude_defaults=True), self._given),
             "digest": digest(self.values()),
-            "versions": {package: version(package) for package in packages},
+            "versions": {package: version(package) for package in packages}
+            | {name: deconvolver_version(name) for name in self.deconvolvers() if not is_builtin(name)},
         }
 
     def identify_data(self) -> list[dict]:
@@ -503,7 +568,11 @@ class Config(Section):
         return [fingerprint(path, self.data.datacolumn) for path in self.data.vis]
 
     def check_files(self) -> None:
-        """Raises ImagingError where a mask or beam file of the user's is missing."""
+        """Raises ImagingError where a file of the user's is missing, or a script is none."""
+        for name in filter(is_script, self.deconvolvers()):
+            from imaging.scripts import examine
+
+            examine(name)
         for path in (*self.mask_files(), *self.pb_files(), *self.spectrum_files(), *self.sky_files()):
             if not Path(path).exists():
                 raise ImagingError(f"There is no file {path}.", got="no such file or directory",
@@ -535,6 +604,9 @@ _SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.b
 WIDEBAND = ("join", "squared_join", "fit_spectrum", "deconvolution_channels", "automask_sigma", "local_rms")
 """Settings of `clean` that no other built-in deconvolver has."""
 
+SCRIPTS = ("script_planes", "script_mask")
+"""Settings of `clean` that no built-in deconvolver has."""
+
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
     "weights": ("weighting.*", "clean.join", *_GRID),
@@ -549,6 +621,7 @@ READS: dict[str, tuple[str, ...]] = {
                "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat",
+                    *(f"clean.{name}" for name in SCRIPTS),
                     *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_terms",
                     "clean.spectrum_map", "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),

@@ -200,7 +200,7 @@ class Deconvolver:
         return f"{self.imagename}.{name}{self._ending}"
 
     def _stage(self, name: str, *, gain: float | None = None, **arguments) -> None:
-        settings = Settings.of(self.config.settings(name))
+        settings = Settings.of(self.config.settings(name, len(self._minors)))
         if gain is not None:
             settings.clean.gain = float(gain)
         getattr(import_module(f"imaging.stages.{name}"), name)(**arguments, config=settings)
@@ -247,9 +247,9 @@ class Deconvolver:
         minor, kept = self._path("minor.json"), self._path("memory.pickle")
         self._stage(
             "minor_cycle", gain=gain, residual=self._residual, mask=find_image(self.imagename, "mask"), psf=self._psf,
-            sumwt=self._sumwt, state=self._path("state.json"), memory=self._kept,
+            sumwt=self._sumwt, pb=self._pb, state=self._path("state.json"), memory=self._kept,
             model=find_image(self.imagename, "model", required=False), model_out=self._product("model"), minor=minor,
-            memory_out=kept, residual_out=self._product("residual"),
+            memory_out=kept, residual_out=self._product("residual"), timeout=self.config.clean.script_timeout,
         )  # fmt: skip
         self._kept = kept
         self._minors.append(MinorResult.from_json(Path(minor).read_text()))

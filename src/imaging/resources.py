@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaging.errors import ImagingError
+from imaging.plugins import is_builtin
 
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
           "startmodel": 6, "components": 4,
           "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "report": 4, "savemodel": 4}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
+SCRIPT_PLANES = 30
+"""Further ones of a script: its process has its own, in float64."""
 GRIDDING = ("psf", "psf_double", "major_cycle", "report", "savemodel")
 
 
@@ -33,6 +36,9 @@ def estimate(config, stage: str) -> Estimate:
         memory += 1.5 * config.gridding.memory / 2**20
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
     minutes = 10 + (20 * data_gb if stage in (*GRIDDING, "ingest", "weights") else 0) + image_mb / 16
+    if stage == "minor_cycle" and not all(map(is_builtin, config.deconvolvers())):
+        memory += SCRIPT_PLANES * image_mb
+        minutes += config.clean.script_timeout / 60
     return Estimate(round(memory), round(minutes))
 
 

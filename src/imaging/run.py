@@ -291,7 +291,7 @@ def _explain(names: Names, log_path: Path, started: float) -> None:
     failures = []
     logs = {path: path.stat().st_mtime for path in Path(names.folder).glob("logs/*.log") if path != log_path}
     for path in sorted((path for path in logs if logs[path] >= started - 1), key=logs.get):
-        _, failed, message = path.read_text().rpartition(f"{FAILED} ")
+        _, failed, message = f"\n{path.read_text()}".rpartition(f"\n{FAILED} ")
         if failed:
             failures.append((path.name, message.partition("\n")[2].rstrip()))
     if failures:

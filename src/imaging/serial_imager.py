@@ -161,8 +161,9 @@ class SerialImager:
         self._do(
             "minor_cycle", cycle, residual=n.residual(decided), mask=self.loop.mask_of(decided), psf=n.psf(),
             sumwt=n.sumwt(), state=n.state(decided), model=self.loop.previous("model", cycle),
-            memory=self.loop.previous("memory", cycle), model_out=n.model(cycle), minor=n.minor(cycle),
-            memory_out=n.memory(cycle),
+            memory=self.loop.previous("memory", cycle), pb=n.pb() if Path(n.pb()).exists() else [],
+            model_out=n.model(cycle), minor=n.minor(cycle), memory_out=n.memory(cycle),
+            timeout=self.config.clean.script_timeout,
         )  # fmt: skip
         self._minor_count += 1
         return MinorResult.from_json(Path(n.minor(cycle)).read_text()).iterdone > 0
@@ -230,12 +231,12 @@ class SerialImager:
         logger.addHandler(shown)
         try:
             with job_log(self.names.log(stage, cycle)):
-                function(**arguments, config=Settings.of(self._settings(stage)))
+                function(**arguments, config=Settings.of(self._settings(stage, cycle)))
         finally:
             logger.removeHandler(shown)
 
-    def _settings(self, stage: str) -> dict:
-        settings = self.config.settings(stage)
+    def _settings(self, stage: str, cycle: str | None) -> dict:
+        settings = self.config.settings(stage, number(cycle or "000"))
         if stage == "decide" and self._limit >= 0:
             settings["clean"]["nmajor"] = self._limit
         return settings

@@ -93,7 +93,10 @@ checkpoint decide:
 
 rule minor_cycle:
     input:
-        *CONFIG.spectrum_files(),
+        lambda wildcards: [
+            *CONFIG.spectrum_files(),
+            *deconvolver_files(deconvolver(wildcards)),
+        ],
         residual=lambda wildcards: NAMES.residual(LOOP.decided(wildcards.cycle)),
         mask=lambda wildcards: LOOP.mask_of(LOOP.decided(wildcards.cycle)),
         psf=NAMES.psf(),
@@ -101,6 +104,7 @@ rule minor_cycle:
         state=lambda wildcards: NAMES.state(LOOP.decided(wildcards.cycle)),
         model=previous("model"),
         memory=previous("memory"),
+        pb=lambda wildcards: [] if is_builtin(deconvolver(wildcards)) else NAMES.pb(),
     output:
         model_out=PRODUCT(NAMES.model("{cycle}")),
         minor=NAMES.minor("{cycle}"),
@@ -116,8 +120,10 @@ rule minor_cycle:
     resources:
         mem_mb=memory("minor_cycle"),
         runtime=runtime("minor_cycle"),
+        # No parameter, which would run finished cycles again.
+        script_timeout=math.ceil(CONFIG.clean.script_timeout),
     params:
-        config=settings("minor_cycle"),
-        code=fingerprint("minor_cycle", deconvolver_module(CONFIG.clean.deconvolver)),
+        config=lambda wildcards: CONFIG.settings("minor_cycle", number(wildcards.cycle)),
+        code=deconvolver_code,
     script:
         "../scripts/minor_cycle.py"

@@ -1,15 +1,16 @@
 """What the rules share: the validated configuration, the names of files, the walk through the loop."""
 
 import json
+import math
 from pathlib import Path
 
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint as hash_of_sources
 from imaging.io.atomic import set_aside
-from imaging.loop import Loop
+from imaging.loop import Loop, number
 from imaging.names import Names
-from imaging.plugins import deconvolver_module
+from imaging.plugins import deconvolver_files, deconvolver_module, is_builtin
 from imaging.resources import estimate
 from imaging.serial_notes import check_serial
 from imaging.state import CleanState
@@ -41,6 +42,16 @@ def settings(stage):
 def fingerprint(stage, *plugins):
     """A changed script or library makes the stage run again."""
     return hash_of_sources(stage, *plugins, scripts=SCRIPTS)
+
+
+def deconvolver(wildcards):
+    return CONFIG.deconvolver_at(number(wildcards.cycle))
+
+
+def deconvolver_code(wildcards):
+    """Of the minor cycle: with a built-in deconvolver its modules; files of the user's own are inputs."""
+    name = deconvolver(wildcards)
+    return fingerprint("minor_cycle", *[deconvolver_module(name)] * is_builtin(name))
 
 
 def memory(stage):

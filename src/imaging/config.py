@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -547,7 +548,8 @@ class Config(Section):
         return {
             "config": _as_given(self.model_dump(mode="json", exclude_defaults=True), self._given),
             "digest": digest(self.values()),
-            "versions": {package: version(package) for package in packages}
+            "versions": {"python": platform.python_version()}
+            | {package: version(package) for package in packages}
             | {name: deconvolver_version(name) for name in self.deconvolvers() if not is_builtin(name)},
         }
 

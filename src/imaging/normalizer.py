@@ -91,13 +91,21 @@ class Normalizer:
             self._divided("psf", term, lambda image, first=term == first: self._unit_peak(image, peak, first))
 
     def normalize_pb(self) -> None:
-        """The primary beam: that of the first part, divided by its peak where that is above 1."""
+        """The mean of the parts' primary beams, as they weigh, cut at pblimit; with a peak of 1 at most."""
+        from imaging.algorithms.primary_beam import apply_limit
+
         self._check()
-        source = find_image((self.parts or [self.imagename])[0], "pb", "pb.tt0")
-        image = load_image(source)
-        peak = image.data.max(axis=(2, 3), keepdims=True)
-        target = f"{self.imagename}.{source.removeprefix((self.parts or [self.imagename])[0] + '.')}"
-        save_image(image.with_data((image.data / np.maximum(peak, 1)).astype(np.float32)), target)
+        prefixes = self.parts or [self.imagename]
+        paths = [find_image(prefix, "pb", "pb.tt0") for prefix in prefixes]
+        images = [load_image(path) for path in paths]
+        weights = [self._weight_of(prefix) for prefix in prefixes]
+        total = sum(weights)
+        mean = normalising.gather(image.data * weight for image, weight in zip(images, weights, strict=True))
+        mean = np.divide(mean, total, out=np.zeros(mean.shape), where=total > 0)
+        data, valid = apply_limit(mean / np.maximum(mean.max(axis=(2, 3), keepdims=True), 1), self._pars["pblimit"])
+        header = _of_all([image.header for image in images])
+        target = f"{self.imagename}.{paths[0].removeprefix(prefixes[0] + '.')}"
+        save_image(images[0].with_data(data.astype(np.float32), valid=valid, header=header), target)
 
     # Residual and model
 
@@ -201,6 +209,11 @@ class Normalizer:
 
     def _sumwt(self) -> np.ndarray:
         return load_image(self._find("sumwt", self._terms(1)[0])).data.astype(np.float64)
+
+    def _weight_of(self, prefix: str) -> np.ndarray:
+        """The sums of weights (chan, 1, 1, 1) of a part; 1 where it has none."""
+        path = find_image(prefix, "sumwt", "sumwt.tt0", required=False)
+        return load_image(path).data[:, :1].astype(np.float64) if path else np.ones((1, 1, 1, 1))
 
     def _weighted(self) -> bool:
         return all(find_image(name, "weight", required=False) for name in self.parts or [self.imagename])

@@ -13,6 +13,9 @@ from imaging.io.images import find_image
 from imaging.names import SUFFIX
 from imaging.settings import Settings
 
+WHOLE = 1e-9
+"""A pblimit that leaves the beam as it is."""
+
 
 class PartImager:
     """Sums over the data that `config` selects, as images <partname>.psf, .residual, .sumwt that are not yet divided.
@@ -53,9 +56,11 @@ class PartImager:
         self._sums(psf=self._image("psf"))
 
     def make_pb(self) -> None:
-        """The primary beam, of which the normalizer takes that of the first part."""
+        """The primary beam of this share, all of it: the normalizer cuts the mean of all shares."""
         self._check(self._weights, "set_weight_density")
-        self._do("pb", vis=self._vis, weights=self._weights, pb=self._image("pb"))
+        settings = Settings.of(self.config.settings("pb"))
+        settings.primary_beam.pblimit = WHOLE
+        self._do("pb", settings, vis=self._vis, weights=self._weights, pb=self._image("pb"))
 
     def run_major_cycle(self) -> None:
         """The sums of the residual of <partname>.model, or of the data where there is none."""
@@ -74,7 +79,7 @@ class PartImager:
             raise LifecycleError(f"{verb} comes first.", got=f"no {needed}", expected=f"{verb}() before this verb",
                                  next_step=f"call {verb}()")  # fmt: skip
 
-    def _do(self, stage: str, **arguments) -> None:
+    def _do(self, stage: str, settings: Settings | None = None, **arguments) -> None:
         read = {"density": "weights", "part_sums": "major_cycle"}.get(stage, stage)
         function = getattr(import_module(f"imaging.stages.{stage}"), stage)
-        function(**arguments, config=Settings.of(self.config.settings(read)))
+        function(**arguments, config=settings or Settings.of(self.config.settings(read)))

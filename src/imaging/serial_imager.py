@@ -64,6 +64,7 @@ class SerialImager:
             self._take_a_new_name(results)
         self.names = Names(self.config.name, results, self.config.image_format)
         self.loop = Loop(self.config, self.names, self._state)
+        self._warnings = _Warnings(self._say)
         self._open: contextlib.ExitStack | None = None
         self._minor_count = self._major_count = 0
         self._residuals: set[str] = set()
@@ -191,8 +192,6 @@ class SerialImager:
                 self.run_minor_cycle()
                 self.run_major_cycle()
                 self.update_mask()
-                if not self.init_iter_control:
-                    break
             self._finish(started)
             return self.summary()
         finally:
@@ -226,14 +225,13 @@ class SerialImager:
         """Run a stage as its rule would."""
         self._say(stage, passing=cycle is not None)
         function = getattr(import_module(f"imaging.stages.{stage}"), stage)
-        arguments = {name: value for name, value in arguments.items() if value != []}
-        shown = _Warnings(self._say)
-        logger.addHandler(shown)
+        arguments = {name: value for name, value in arguments.items() if value != [] or name == "minors"}
+        logger.addHandler(self._warnings)
         try:
             with job_log(self.names.log(stage, cycle)):
                 function(**arguments, config=Settings.of(self._settings(stage, cycle)))
         finally:
-            logger.removeHandler(shown)
+            logger.removeHandler(self._warnings)
 
     def _settings(self, stage: str, cycle: str | None) -> dict:
         settings = self.config.settings(stage, number(cycle or "000"))
@@ -288,11 +286,14 @@ class SerialImager:
         self._states.pop(cycle, None)
         self._masks.discard(cycle)
 
-    def _mask(self, cycle: str) -> None:
-        n, loop = self.names, self.loop
+    def _check_residual(self, cycle: str) -> None:
         if cycle not in self._residuals:
             raise LifecycleError(f"Cycle {cycle} has no residual.", got="no major cycle since the last minor cycle",
                                  expected="run_major_cycle() first", next_step="call run_major_cycle()")  # fmt: skip
+
+    def _mask(self, cycle: str) -> None:
+        n, loop = self.names, self.loop
+        self._check_residual(cycle)
         if not loop.automatic and "000" in self._masks:
             return
         self._do(
@@ -320,6 +321,7 @@ class SerialImager:
         n, loop = self.names, self.loop
         if cycle.endswith(".exact") and cycle not in self._residuals:
             self._major(cycle)
+        self._check_residual(cycle)
         if (cycle if loop.automatic else "000") not in self._masks:
             self._mask(cycle)
         self._do(
@@ -443,10 +445,13 @@ class _Warnings(logging.Handler):
 
     def __init__(self, say):
         super().__init__(logging.WARNING)
-        self.say = say
+        self.say, self.said = say, set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.say(f"warning: {record.getMessage()}")
+        message = record.getMessage()
+        if message not in self.said:
+            self.said.add(message)
+            self.say(f"warning: {message}")
 
 
 def _understand(config, keywords: dict) -> tuple[Task, Wishes]:

@@ -47,7 +47,7 @@ NO_EFFECT = (
     "interpolation", "veltype", "wprojplanes", "mosweight", "aterm", "psterm", "wbawp", "conjbeams", "cfcache",
     "computepastep", "rotatepastep", "pointingoffsetsigdev", "normtype",
     "verbose", "parallel", "python_automask", "nworkers", "cube_chunksize", "keep_subcubes", "concat_mode",
-    "scales", "smallscalebias", "nterms", "reffreq",
+    "scales", "smallscalebias", "nterms", "reffreq", "fusedthreshold", "largestscale",
 )  # fmt: skip
 """Read by nothing that is here to be chosen: by gridders of mosaics and by w-planes (gridding.epsilon says how exact
 sums are), by deconvolvers that are not the chosen one, by ways to be parallel that do not change the image."""

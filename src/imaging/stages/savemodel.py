@@ -9,10 +9,11 @@ import numpy as np
 from imaging.algorithms import phase_rotation, polarisation
 from imaging.algorithms.major_cycle import predict
 from imaging.io.atomic import atomic_path
+from imaging.io.images import load_image
 from imaging.io.ms_model import ModelColumn
 from imaging.log import logger
 from imaging.stages.ingest import prepare
-from imaging.stages.plan import accuracy, load_model, open_store
+from imaging.stages.plan import accuracy, open_store
 
 
 def savemodel(ms: list[str], vis: str, model: str, *, savemodel: str, config, threads: int = 1) -> None:
@@ -21,7 +22,7 @@ def savemodel(ms: list[str], vis: str, model: str, *, savemodel: str, config, th
     Channels that were not imaged, autocorrelations and other rows keep what they have, zeros in a new column.
     """
     store, grid, _ = open_store(vis, config.image)
-    pixels = load_model(model, grid)
+    pixels = load_image(model).data
     paths = [ms] if isinstance(ms, str) else list(ms)
     readers, all_parts, place = prepare(paths, config)
     written = []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imaging.errors import ImagingError
 
-DECONVOLVERS = ("clark", "hogbom", "multiscale", "wideband")
+DECONVOLVERS = ("clark", "hogbom", "mtmfs", "multiscale", "wideband")
 GROUP = "fringeflow.deconvolvers"
 """Entry points of installed packages: `name = "module:function"`."""
 

@@ -268,10 +268,14 @@ class Clean(Section):
     """Scripts see zeros outside the mask, and what they add to the model there is dropped; false gives them all."""
     script_timeout: Duration = 0.0
     """Longest time that a script may take in a cycle: 1h; 0s for any."""
+    nterms: int = Field(2, ge=1, le=3)
+    """Taylor terms of the spectrum, for mtmfs: 1 flat, 2 with spectral index, 3 with curvature."""
+    reffreq: str = ""
+    """Frequency the Taylor terms are about, for mtmfs: 1.4GHz; '' for the middle of the band."""
     scales: tuple[Annotated[float, Field(ge=0)], ...] = ()
-    """Scale sizes in pixels, for multiscale and wideband: [0, 5, 15]; none are automatic ones (wideband only)."""
+    """Scale sizes in pixels, for multiscale, mtmfs and wideband: [0, 5, 15]; none are automatic ones for wideband."""
     smallscalebias: float = Field(0.0, ge=-1, le=1)
-    """Preference for small scales, for multiscale."""
+    """Preference for small scales, for multiscale and mtmfs."""
     scalebias: float = Field(0.6, gt=0, le=1)
     """Preference for small scales, for wideband: the peak counts so much less for half the scale."""
     join: Annotated[tuple[Literal["channels", "polarizations"], ...], BeforeValidator(as_list)] = ()
@@ -325,6 +329,18 @@ class Clean(Section):
         cycles = [entry.cycle for entry in value]
         if cycles != sorted(set(cycles)):
             raise ValueError("each cycle once, in ascending order")
+        return value
+
+    @property
+    def multiterm(self) -> bool:
+        """Whether the model has Taylor terms, and the final products a file for each."""
+        return self.deconvolver == "mtmfs"
+
+    @field_validator("reffreq")
+    @classmethod
+    def _check_reffreq(cls, value: str) -> str:
+        if value and units.parse_quantity(value, units.FREQUENCY, "Hz") <= 0:
+            raise ValueError("a frequency above zero, such as 1.4GHz")
         return value
 
 
@@ -439,11 +455,13 @@ class Config(Section):
             raise ImagingError("The deconvolver multiscale has no scales.", got="clean.scales: []",
                                expected="sizes in pixels, from 0 to that of the largest structure",
                                next_step="set clean.scales: [0, 5, 15], or clean.deconvolver: hogbom")  # fmt: skip
-        if {"multiscale", "wideband"} & set(self.deconvolvers()) and max(scales, default=0) > smallest / 2:
+        if {"multiscale", "mtmfs", "wideband"} & set(self.deconvolvers()) and max(scales, default=0) > smallest / 2:
             raise ImagingError("A scale is too large for the image.", got=f"clean.scales: {list(scales)}",
                                expected=f"at most {smallest // 2}, half of image.imsize",
                                next_step="leave out the largest scales, or make a larger image")  # fmt: skip
         self._check_joining()
+        if "mtmfs" in self.deconvolvers():
+            self._check_multiterm()
         planes = units.parse_stokes(self.image.stokes)
         if self.clean.startmodel and not set(planes) <= set("IQUV"):
             raise ImagingError("A sky to start from is in Stokes parameters.", got=f"image.stokes: {self.image.stokes}",
@@ -470,7 +488,7 @@ class Config(Section):
         """What only the deconvolver wideband does, and what its parts need of each other."""
         clean = self.clean
         chosen = [name for name in WIDEBAND if getattr(clean, name) != Clean.model_fields[name].default]
-        if set(self.deconvolvers()) <= {"hogbom", "clark", "multiscale"} and chosen:
+        if set(self.deconvolvers()) <= {"hogbom", "clark", "multiscale", "mtmfs"} and chosen:
             name = chosen[0]
             raise ImagingError(f"The deconvolver {clean.deconvolver} knows no clean.{name}.",
                                got=f"clean.{name}: {self.model_dump(mode='json')['clean'][name]}",
@@ -498,6 +516,32 @@ class Config(Section):
     def joined(self) -> bool:
         """Whether planes of different channels are cleaned together."""
         return "channels" in self.clean.join and self.image.specmode == "cube"
+
+    def _check_multiterm(self) -> None:
+        """What Taylor terms do not go with."""
+        if self.deconvolvers() != ["mtmfs"]:
+            raise ImagingError("The deconvolver mtmfs cannot take turns with others: its planes are Taylor terms.",
+                               got=", ".join(self.deconvolvers()), expected="mtmfs in all cycles, or in none",
+                               next_step="leave it out of clean.schedule, or leave that empty")  # fmt: skip
+        others = {"clean.startmodel": bool(self.clean.startmodel), "clean.savemodel": self.clean.savemodel != "none",
+                  "restore.components": self.restore.components}  # fmt: skip
+        for name in (name for name, wanted in others.items() if wanted):
+            raise ImagingError(f"{name} does not know Taylor terms.", got=f"clean.deconvolver: mtmfs with {name}",
+                               expected="another deconvolver", next_step=f"leave out {name}")  # fmt: skip
+        if self.image.specmode != "mfs":
+            raise ImagingError("The deconvolver mtmfs makes one image of the whole band.",
+                               got=f"image.specmode: {self.image.specmode}", expected="image.specmode: mfs",
+                               next_step="set image.specmode: mfs, or another clean.deconvolver")  # fmt: skip
+        if self.clean.nterms > 1 and self.gridding.major_cycle != "exact":
+            raise ImagingError("Taylor terms need residuals from the visibilities.",
+                               got=f"gridding.major_cycle: {self.gridding.major_cycle}",
+                               expected="gridding.major_cycle: exact, where clean.nterms is above 1",
+                               next_step="set gridding.major_cycle: exact")  # fmt: skip
+
+    @property
+    def nterms(self) -> int:
+        """Taylor terms of the model: 1 unless the deconvolver has several."""
+        return self.clean.nterms if self.clean.multiterm else 1
 
     @classmethod
     def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -538,6 +582,8 @@ class Config(Section):
             if is_builtin(name):
                 for key in SCRIPTS:
                     del cut["clean"][key]
+        if self.nterms == 1 and "clean.nterms" in READS[stage]:  # for any deconvolver: another one regrids nothing
+            cut["clean"] |= {"nterms": 1, "reffreq": ""}
         return cut
 
     def provenance(self) -> dict:
@@ -601,6 +647,7 @@ class Config(Section):
 
 
 _GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start", "image.width", "image.restfreq")
+_TERMS = ("clean.nterms", "clean.reffreq")
 _SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.backend", "gridding.memory")
 
 WIDEBAND = ("join", "squared_join", "fit_spectrum", "deconvolution_channels", "automask_sigma", "local_rms")
@@ -612,11 +659,11 @@ SCRIPTS = ("script_planes", "script_mask")
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
     "weights": ("weighting.*", "clean.join", *_GRID),
-    "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID),
+    "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID, *_TERMS),
     "psf_double": (*_SUMS, *_GRID),
-    "pb": ("primary_beam.*", *_GRID),
+    "pb": ("primary_beam.*", *_GRID, *_TERMS),
     "startmodel": _GRID,
-    "major_cycle": (*_SUMS, *_GRID),
+    "major_cycle": (*_SUMS, *_GRID, *_TERMS),
     "automask": ("mask.*", "primary_beam.pblimit", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
                "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "clean.join", "clean.squared_join",
@@ -630,6 +677,8 @@ READS: dict[str, tuple[str, ...]] = {
     "mfs": ("restore.restoringbeam", "clean.psfcutoff", "compat"),
     "pbcor": ("primary_beam.pblimit",),
     "components": (),
+    "restore_terms": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
+    "pbcor_terms": ("primary_beam.pblimit",),
     "report": (*_SUMS, *_GRID),
     "savemodel": ("data.*", "image.stokes", "image.phasecenter", *_SUMS, *_GRID),
 }  # fmt: skip

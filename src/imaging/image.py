@@ -73,6 +73,18 @@ class Image:
         return np.broadcast_to(self.valid, shape).copy()
 
 
+def term(image: Image, number: int) -> Image:
+    """One Taylor term of an image of several (header NTERMS), as an image of one channel; else the image as it is."""
+    if "NTERMS" not in image.header:
+        return image
+    part, grid = slice(number, number + 1), image.grid
+    header = {key: value for key, value in image.header.items() if key != "NTERMS"}
+    return replace(image, data=image.data[part], grid=replace(grid, freq=grid.freq[part], width=grid.width[part]),
+                   beams=image.beams[part], valid=None if image.valid is None else image.valid[part],
+                   header=header | {"TERM": (number, "Taylor term, about the frequency of this channel")}
+                   )  # fmt: skip
+
+
 def radec_to_lmn(ra, dec, centre) -> tuple:
     """Direction cosines (l east, m north, n towards the centre) of ra, dec about `centre`, all rad (SIN projection)."""
     ra0, dec0 = centre

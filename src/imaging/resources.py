@@ -13,7 +13,8 @@ from imaging.plugins import is_builtin
 
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
           "startmodel": 6, "components": 4,
-          "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "report": 4, "savemodel": 4}  # fmt: skip
+          "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "restore_terms": 12, "pbcor_terms": 6,
+          "report": 4, "savemodel": 4}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
 SCRIPT_PLANES = 30
 """Further ones of a script: its process has its own, in float64."""
@@ -32,6 +33,8 @@ def estimate(config, stage: str) -> Estimate:
     # psf_double takes one channel at a time, for all polarisations.
     image_mb = (nx * ny * 4 if stage == "psf_double" else _image_bytes(config)) / 2**20
     memory = 500 + PLANES[stage] * image_mb
+    if stage == "minor_cycle" and config.clean.multiterm:
+        memory += 2 * max(len(config.clean.scales), 1) * image_mb  # residuals of each term and scale
     if stage in GRIDDING:
         memory += 1.5 * config.gridding.memory / 2**20
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
@@ -48,7 +51,7 @@ def _image_bytes(config) -> int:
 
     nx, ny = config.image.imsize
     planes = len(parse_stokes(config.image.stokes)) * (_channels(config) if config.image.specmode == "cube" else 1)
-    return nx * ny * planes * 4
+    return nx * ny * planes * 4 * (2 * config.nterms - 1)
 
 
 def _channels(config) -> int:

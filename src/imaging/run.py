@@ -27,6 +27,8 @@ from imaging.serial_notes import check_serial
 from imaging.state import CleanState
 
 MARK = "FRINGEFLOW_RUN"
+SAID = ("ingest", "weights", "psf", "pb", "startmodel", "restore", "pbcor", "components")
+"""Stages that are named as they begin, and what they make of Taylor terms."""
 """Environment variable by which the processes of a run are known, also when their parent is gone."""
 
 
@@ -254,16 +256,7 @@ class Progress:
             return
         if self.is_terminal:
             print(f"\r\033[K{stage} ...", end="", flush=True)
-        elif stage != self.stage and stage in (
-            "ingest",
-            "weights",
-            "psf",
-            "pb",
-            "startmodel",
-            "restore",
-            "pbcor",
-            "components",
-        ):
+        elif stage != self.stage and stage.removesuffix("_terms") in SAID:
             self._line(stage)
         self.stage = stage
 

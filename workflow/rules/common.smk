@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+from imaging import terms
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint as hash_of_sources
@@ -94,6 +95,9 @@ def history(wildcards):
 
 def final_products():
     products = ["psf", "pb", "sumwt", "residual", "model", "mask", "image", "report"]
+    if CONFIG.clean.multiterm:
+        whole = [NAMES.path(product) for product in ("psf", "pb", "sumwt", "report")]
+        return whole + terms.everything(CONFIG, NAMES)
     products += ["image.pbcor"] * CONFIG.restore.pbcor
     products += ["components"] * CONFIG.restore.components
     products += ["savemodel"] * (CONFIG.clean.savemodel == "modelcolumn")
@@ -102,3 +106,8 @@ def final_products():
         products += ["image.mfs", "residual.mfs", "model.mfs", "psf.mfs"]
         products += ["image.mfs.pbcor"] * CONFIG.restore.pbcor
     return [NAMES.path(product) for product in products]
+
+
+def image_of_all():
+    """The restored image; of several Taylor terms that of the first."""
+    return NAMES.path("image.tt0" if CONFIG.clean.multiterm else "image")

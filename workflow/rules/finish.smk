@@ -142,7 +142,7 @@ rule report:
         unpack(history),
         vis=NAMES.vis(),
         weights=NAMES.weights(),
-        image=NAMES.image(),
+        image=image_of_all(),
     output:
         report=NAMES.report(),
     log:

@@ -73,7 +73,7 @@ def _cards(image: Image, frequency: tuple[float, float, bool], several_beams: bo
     axes = [
         (xtype, ra, -_degrees(grid.cell[0]), nx // 2 + 1.0, "deg"),
         (ytype, dec, _degrees(grid.cell[1]), ny // 2 + 1.0, "deg"),
-        ("FREQ", *frequency[:2], 1.0, "Hz"),
+        ("TAYLOR", 0.0, 1.0, 1.0, "") if "NTERMS" in image.header else ("FREQ", *frequency[:2], 1.0, "Hz"),
         ("STOKES", float(stokes), float(step), 1.0, ""),
     ]
     cards = [

@@ -41,7 +41,7 @@ def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, mode
         mgain=1 - decision.psf_fraction,
         major_iter_threshold=decision.cycle_threshold,
         final_threshold=decision.threshold,
-        channels=[Channel(f, float(w)) for f, w in zip(image.grid.freq, weight, strict=True)],
+        channels=[Channel(f, float(w)) for f, w in zip(image.grid.freq, weight, strict=False)],
         mask=load_image(mask).data > 0,
         plane_thresholds=np.array([[p.nsigma_threshold or 0.0 for p in chan] for chan in decision.planes]),
         options=_options(config.clean, image.grid),

@@ -13,10 +13,12 @@ from imaging.algorithms.taylor import invert_hessian
 from imaging.contracts import Meta
 from imaging.deconvolution.multiscale import cross_psfs, scale_mask, scale_patch, span
 from imaging.deconvolution.planes import CHUNK, GROWTH, PlaneJob, peak, stop_code
+from imaging.errors import ImagingError
 from imaging.kernels import clean as kernel
 from imaging.kernels import multiterm
 from imaging.state import PlaneResult, PlaneStop
 
+MOST_TERMS = 3
 MASK_SHARE = 0.1  # of a component that must lie inside the mask
 MARGIN = 1  # pixels kept clear of the image's edge, besides 1.5 radii; points may be anywhere
 LOBE, LOBES = 4.0, 20.0  # the psf is subtracted within so many main lobes of so many pixels, widened by the scale
@@ -29,8 +31,13 @@ def deconvolve(residual, model, psf, meta) -> dict:
     meta.options: `scales` radii in pixels (0 a point), `smallscalebias` in [-1, 1]. The threshold is on the residual of
     the first term. Within a minor cycle a component is subtracted from its surroundings, 80 pixels or more; what it
     does beyond is left to the major cycle. A clean that diverges goes back to its best component and stops; with compat
-    "casa" it does not. Raises ImagingError where the psfs cannot tell the terms apart.
+    "casa" it does not. Raises ImagingError where the planes are no Taylor terms or the psfs cannot tell
+    them apart.
     """
+    if len(psf) != 2 * len(residual) - 1 or len(residual) > MOST_TERMS:
+        raise ImagingError("These planes are no Taylor terms.", got=f"{len(residual)} residuals, {len(psf)} psfs",
+                           expected="1, 2 or 3 residuals and 1, 3 or 5 psfs",
+                           next_step="use mtmfs with image.specmode: mfs")  # fmt: skip
     residual, model = np.ascontiguousarray(residual), np.ascontiguousarray(model)
     psf = np.ascontiguousarray(psf, residual.dtype)
     budget = meta.max_iterations - meta.iteration_number

@@ -31,9 +31,8 @@ def part():
 
 
 def test_powers():
-    np.testing.assert_allclose(
-        Taylor(2, 1e9).powers([1e9, 1.5e9, 0.8e9], 3), [[1, 1, 1], [0, 0.5, -0.2], [0, 0.25, 0.04]]
-    )
+    powers = Taylor(2, 1e9).powers([1e9, 1.5e9, 0.8e9], 3)
+    np.testing.assert_allclose(powers, [[1, 1, 1], [0, 0.5, -0.2], [0, 0.25, 0.04]])
     assert [Taylor(n, 1e9).npsf for n in (1, 2, 3)] == [1, 3, 5]
 
 

@@ -23,19 +23,19 @@ def spectral_psfs(rng, nterms, nscale, shape, dtype=np.float64):
     return (out / out[0, 0, 0].max()).astype(dtype)
 
 
-def problem(nterms, nscale, dtype, shape=(60, 290), seed=3):
+def problem(nterms, nscale, dtype, shape=(40, 150), seed=3):
     """Search arguments: images of random sources with spectra, psfs, Hessians and masks with holes."""
     rng = np.random.default_rng(seed)
     psfs = spectral_psfs(rng, nterms, nscale, (31, 40))
     images = np.zeros((nscale, nterms, *shape))
-    for number in range(25):
+    for number in range(16):
         a, (y, x) = number % nscale, rng.integers(8, np.array(shape) - 8)
         spectrum = rng.normal() * np.array([1, 0.8, 0.5])[:nterms] * [1, *rng.uniform(-1, 1, nterms - 1)]
         for b, s, t in np.ndindex(nscale, nterms, nterms):
             images[b, s] += spectrum[t] * multiterm_reference._shifted(psfs[a, b, s + t], shape, y, x)
     images += 1e-3 * rng.normal(size=images.shape)
     masks = rng.random((nscale, *shape)) > 0.1
-    masks[:, 20:24] = False
+    masks[:, 14:17] = False
     index = np.add.outer(np.arange(nterms), np.arange(nterms))
     hessians = np.stack([psfs[a, a, :, 15, 20][index] for a in range(nscale)])
     return images.astype(dtype), psfs, hessians, masks

@@ -21,7 +21,8 @@ from imaging.state import PlaneResult, PlaneStop
 MOST_TERMS = 3
 MASK_SHARE = 0.1  # of a component that must lie inside the mask
 MARGIN = 1  # pixels kept clear of the image's edge, besides 1.5 radii; points may be anywhere
-LOBE, LOBES = 4.0, 20.0  # the psf is subtracted within so many main lobes of so many pixels, widened by the scale
+LOBE, LOBES = 4.0, 20.0  # CASA subtracts the psf within so many main lobes of so many pixels, widened by the scale
+MEMORY = 2**30  # bytes for the psfs of all scales and terms; where they need more they are cut to CASA's size
 
 
 def deconvolve(residual, model, psf, meta) -> dict:
@@ -29,10 +30,9 @@ def deconvolve(residual, model, psf, meta) -> dict:
 
     residual, model (term, pol, y, x), psf (2 term - 1, y, x), peak 1 in the first; meta.mask (1, pol, y, x).
     meta.options: `scales` radii in pixels (0 a point), `smallscalebias` in [-1, 1]. The threshold is on the residual of
-    the first term. Within a minor cycle a component is subtracted from its surroundings, 80 pixels or more; what it
-    does beyond is left to the major cycle. A clean that diverges goes back to its best component and stops; with compat
-    "casa" it does not. Raises ImagingError where the planes are no Taylor terms or the psfs cannot tell
-    them apart.
+    the first term. A clean that diverges goes back to its best component and stops. With compat "casa" it does not, and
+    within a minor cycle a component is subtracted from its surroundings only (`support`). Raises ImagingError where the
+    planes are no Taylor terms or the psfs cannot tell them apart.
     """
     if len(psf) != 2 * len(residual) - 1 or len(residual) > MOST_TERMS:
         raise ImagingError("These planes are no Taylor terms.", got=f"{len(residual)} residuals, {len(psf)} psfs",
@@ -71,10 +71,20 @@ def _clean_one(residual, model, psf, meta: Meta, pol: int, budget: int) -> Plane
 
 
 def support(largest_scale: float, shape: tuple[int, int]) -> int:
-    """Side in pixels (even) of the square in which a component is subtracted; CASA's."""
+    """Side in pixels (even) of the square in which CASA subtracts a component."""
     side = int(np.hypot(LOBE, largest_scale) * LOBES)
     side = min(side, *shape)
     return side - side % 2
+
+
+def _reach(box: tuple[slice, slice], scales: list[float], job: PlaneJob) -> tuple[int, int]:
+    """Size of the psfs of the search: across all that is searched, unless that is too much to hold."""
+    least = support(scales[-1], job.mask.shape)
+    if job.compat == "casa":
+        return least, least
+    planes = len(scales) ** 2 * len(job.psf) * job.residual.itemsize
+    most = max(least, int((MEMORY / planes) ** 0.5))
+    return tuple(min(most, 2 * (span.stop - span.start) + 1) for span in box)
 
 
 def _clean_terms(job: PlaneJob) -> int:
@@ -91,11 +101,13 @@ def _clean_terms(job: PlaneJob) -> int:
         return 0
     box = span(masks.any((0, 2))), span(masks.any((0, 1)))
     images = np.stack([[convolve(term, p)[box] for term in job.residual] for p in patches]).astype(dtype)
-    side = support(scales[-1], job.residual.shape[1:])
-    spectral = [cross_psfs(plane, patches, (side, side), convolve) for plane in job.psf]
+    # The psf's own edges are spread by the scales; CASA cuts them off.
+    margin, reach = 0 if casa else 2 * (patches.shape[1] // 2), _reach(box, scales, job)
+    spectral = [cross_psfs(np.pad(plane, margin), patches, reach, convolve).astype(dtype) for plane in job.psf]
     psfs = np.stack(spectral, axis=2)
     hankel = np.add.outer(np.arange(nterms), np.arange(nterms))
-    hessians = np.stack([psfs[a, a, :, side // 2, side // 2][hankel] for a in range(len(scales))])
+    middle = psfs[..., psfs.shape[3] // 2, psfs.shape[4] // 2].astype(np.float64)
+    hessians = np.stack([middle[a, a][hankel] for a in range(len(scales))])
     bias = job.options.get("smallscalebias", 0.0)
     biases = 1 - bias * np.array(scales) / scales[-1] if scales[-1] else np.ones(len(scales))
     search = TermSearch(images, psfs, hessians, np.ascontiguousarray(masks[:, *box]))
@@ -131,13 +143,13 @@ def trace_norms(psfs: np.ndarray, roots: np.ndarray, a: int, b: int) -> np.ndarr
 class TermSearch:
     """The component search of `kernels.multiterm` on images (scale, term, ny, nx) with masks (scale, ny, nx).
 
-    psfs (scale, scale, 2 term - 1, py, px) float64, hessians (scale, term, term). All arithmetic of the search is in
+    psfs (scale, scale, 2 term - 1, py, px), hessians (scale, term, term). All arithmetic of the search is in
     the dtype of `images`, which is brought up to date only where needed.
     """
 
     def __init__(self, images, psfs, hessians, masks):
         self.images, self.bits = images, images.view(f"i{images.itemsize}")
-        self.psfs, self.hessians = psfs.astype(images.dtype), hessians
+        self.psfs, self.hessians = psfs.astype(images.dtype, copy=False), hessians
         self.inverses = np.stack([invert_hessian(hessian) for hessian in hessians])
         roots, scales = np.linalg.cholesky(hessians), range(len(images))
         norms = [[kernel.psf_bounds(trace_norms(psfs, roots, a, b), *images.shape[2:]) for b in scales] for a in scales]

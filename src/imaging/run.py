@@ -27,9 +27,9 @@ from imaging.serial_notes import check_serial
 from imaging.state import CleanState
 
 MARK = "FRINGEFLOW_RUN"
-SAID = ("ingest", "weights", "psf", "pb", "startmodel", "restore", "pbcor", "components")
-"""Stages that are named as they begin, and what they make of Taylor terms."""
 """Environment variable by which the processes of a run are known, also when their parent is gone."""
+SAID = ("ingest", "weights", "psf", "pb", "startmodel", "restore", "pbcor", "components")
+"""Stages that are named as they begin."""
 
 
 SHOWS_ONLY = ("-n", "--dry-run", "--dryrun", "--lint", "--summary", "--dag")

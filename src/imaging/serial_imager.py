@@ -12,6 +12,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from imaging import terms
 from imaging.config import Config
 from imaging.config_base import load_values
 from imaging.errors import ImagingError, LifecycleError
@@ -172,12 +173,16 @@ class SerialImager:
     def restore(self) -> None:
         """The restored image, and the final residual, model and mask; nothing before there is a residual."""
         if self._open is not None and self._major_count:
-            self._restore(self.names.image())
+            self._restore(self._image())
 
     def pbcor(self) -> None:
         """The image divided by the primary beam; nothing without one of these."""
         n = self.names
-        if self._open is not None and Path(n.image()).exists() and Path(n.pb()).exists():
+        if self._open is None or not Path(self._image()).exists() or not Path(n.pb()).exists():
+            return
+        if self.config.clean.multiterm:
+            self._do("pbcor_terms", **terms.to_correct(self.config, n), **terms.corrected(self.config, n))
+        else:
             self._do("pbcor", image=n.image(), pb=n.pb(), image_pbcor=n.image_pbcor())
 
     def run(self) -> dict:
@@ -351,8 +356,16 @@ class SerialImager:
             partial.write_text(json.dumps(self.config.settings("decide")) + "\n")
         self._do_restore(image, inputs)
 
+    def _image(self) -> str:
+        """The restored image; of several Taylor terms that of the first."""
+        return self.names.path("image.tt0" if self.config.clean.multiterm else "image")
+
     def _do_restore(self, image: str, inputs: dict) -> None:
         n = self.names
+        if self.config.clean.multiterm:
+            self._do("restore_terms", **inputs, psf=n.psf(), pb=n.pb(), sumwt=n.sumwt(), loop=n.loop(),
+                     **terms.restored(self.config, n), provenance=self.config.provenance())  # fmt: skip
+            return
         self._do("restore", **inputs, psf=n.psf(), pb=n.pb(), loop=n.loop(), image=image, residual_out=n.residual(),
                  model_out=n.model(), mask_out=n.mask(), provenance=self.config.provenance())  # fmt: skip
 
@@ -365,13 +378,15 @@ class SerialImager:
                 self.pbcor()
             if self.config.joined:
                 self._mfs()
-            self._do("report", **self.loop.history(self._last()), vis=n.vis(), weights=n.weights(), image=n.image(),
+            self._do("report", **self.loop.history(self._last()), vis=n.vis(), weights=n.weights(), image=self._image(),
                      report=n.report())  # fmt: skip
             line = image_line(json.loads(Path(n.report()).read_text()))
         else:
             discarded = f"{n.folder}/.partial-unrestored{SUFFIX[n.image_format]}"
             self._restore(discarded)
-            _remove(discarded)
+            unwanted = terms.restored(self.config, n)["image"] if self.config.clean.multiterm else [discarded]
+            for path in unwanted:
+                _remove(path)
         if self.config.restore.components:
             self._do("components", model=n.model(), sumwt=n.sumwt(), components=n.components())
         if self.config.clean.savemodel == "modelcolumn":
@@ -413,8 +428,13 @@ class SerialImager:
         """With tclean's keywords: names that its scripts look for, and the products that they mean."""
         if not self.imagename:
             return {}
-        ending = SUFFIX[self.names.image_format]
-        return {Path(f"{self.imagename}.{p}{ending}"): Path(self.names.path(p)) for p in FINAL}
+        ending, n = SUFFIX[self.names.image_format], self.names
+        if self.config.clean.multiterm:
+            paths = [n.path(p) for p in ("psf", "pb", "sumwt")] + terms.everything(self.config, n)
+            products = [n.parse(path)[0] for path in paths]
+        else:
+            products = FINAL
+        return {Path(f"{self.imagename}.{p}{ending}"): Path(n.path(p)) for p in products}
 
     def _check_links(self) -> None:
         for link in self._links():

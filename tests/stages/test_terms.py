@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imaging import terms
+from imaging.algorithms.components import Component
 from imaging.algorithms.primary_beam import choose_model, power
-from imaging.algorithms.simulation import Component, lm_to_radec, predict_components
+from imaging.algorithms.simulation import predict_components
 from imaging.config import Config
 from imaging.errors import ImagingError
-from imaging.image import term
+from imaging.image import lm_to_radec, term
 from imaging.io.images import load_image
 from imaging.names import Names
 from imaging.settings import Settings
@@ -40,7 +42,7 @@ def sky():
     for (east, north), (flux, index) in SOURCES.items():
         ra, dec = lm_to_radec(np.array([east * CELL]) * ARCSEC, np.array([north * CELL]) * ARCSEC, CENTRE)
         stokes = (flux, 0.2 * flux, 0, 0)
-        components.append(Component(f"{east}", ra[0], dec[0], stokes, index, reffreq=REFERENCE))
+        components.append(Component(f"{east}", ra[0], dec[0], stokes, (index,), reffreq=REFERENCE))
     return components
 
 
@@ -105,24 +107,15 @@ class Run:
         return self
 
     def finish(self, best, k):
-        n, nterms = self.names, self.config.nterms
-        maps = {}
-        if self.config.image.stokes == "I":
-            maps = {"alpha": n.path("alpha"), "alpha_error": n.path("alpha.error")}
-            maps |= {"beta": n.path("beta")} if nterms == 3 else {}
+        n = self.names
         restore_terms.restore_terms(
             n.residual(best), n.mask(max(best - 1, 0)), n.psf(), n.pb(), n.sumwt(), n.state(k),
-            model=n.model(best - 1) if best else "", mask_out=n.mask(),
-            image=n.terms("image", nterms), residual_out=n.terms("residual", nterms),
-            model_out=n.terms("model", nterms), psf_out=n.terms("psf", 2 * nterms - 1),
-            sumwt_out=n.terms("sumwt", 2 * nterms - 1), pb_out=n.terms("pb", nterms), **maps,
-            config=self.settings("restore_terms"), provenance=self.config.provenance({}),
+            model=n.model(best - 1) if best else "", **terms.restored(self.config, n),
+            config=self.settings("restore_terms"), provenance=self.config.provenance(),
         )  # fmt: skip
-        corrected = {f"{kind}_pbcor": f"{path[:-5]}.pbcor.fits" for kind, path in maps.items() if kind != "alpha_error"}
         pbcor_terms.pbcor_terms(
-            n.terms("image", nterms), n.pb(), maps.get("alpha", ""), **corrected,
-            image_pbcor=n.terms("image", nterms, ".pbcor"), config=self.settings("pbcor_terms"),
-        )  # fmt: skip
+            **terms.to_correct(self.config, n), **terms.corrected(self.config, n), config=self.settings("pbcor_terms")
+        )
 
 
 def pixel(east, north, size=64):
@@ -180,7 +173,7 @@ def test_the_beams_spectrum_is_taken_out(make_ms, tmp_path):
     model = choose_model("gaussian", "EVLA", [25.0], 60.0, 0.0)
 
     def edit(columns):
-        flat = [Component(s.name, s.ra, s.dec, s.stokes, 0.0) for s in sky()]
+        flat = [Component(s.name, s.ra, s.dec, s.stokes) for s in sky()]
         columns["vis"] = predict_components(
             columns["uvw"], FREQ, flat, CENTRE, columns["corr_type"], lambda radius, nu: power(model, radius, nu)
         )
@@ -231,6 +224,10 @@ def test_one_channel_does_not_give_a_spectrum(wide_ms, tmp_path):
         ({"clean": {"reffreq": "1.4m"}}, "reffreq"),
         ({"clean": {"reffreq": "-1GHz"}}, "reffreq"),
         ({"clean": {"scales": [0, 40]}}, "too large"),
+        ({"clean": {"schedule": [{"cycle": 1, "deconvolver": "hogbom"}]}}, "take turns"),
+        ({"clean": {"deconvolver": "hogbom", "schedule": [{"cycle": 1, "deconvolver": "mtmfs"}]}}, "take turns"),
+        ({"clean": {"startmodel": "sky.txt"}}, "clean.startmodel does not know"),
+        ({"restore": {"components": True}}, "restore.components does not know"),
     ],
 )
 def test_settings_that_do_not_go_together(sections, message):

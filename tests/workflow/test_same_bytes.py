@@ -56,9 +56,14 @@ JOINED = {
     "mask": {"usemask": "pb", "pbmask": 0.3},
     "restore": {"components": True, "pbcor": True},
 }  # fmt: skip
+TERMS = {
+    "image": {"imsize": 64, "cell": "12arcsec"},
+    "clean": {"deconvolver": "mtmfs", "scales": [0, 4], "niter": 60, "nmajor": 2},
+    "restore": {"pbcor": True},
+}
 
 
-@pytest.mark.parametrize("sections", [HYBRID_CUBE, JOINED], ids=["hybrid cube", "joined channels"])
+@pytest.mark.parametrize("sections", [HYBRID_CUBE, JOINED, TERMS], ids=["hybrid cube", "joined channels", "terms"])
 def test_other_images(project, tmp_path, tiny_ms, sections):
     shutil.copytree(tiny_ms, tmp_path / "own.ms")
     made = project(data={"vis": str(tmp_path / "own.ms")}, **sections)

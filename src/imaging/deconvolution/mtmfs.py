@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from imaging.algorithms.convolving import convolve_patch, convolve_periodic
+from imaging.algorithms.cycle_control import plane_stop
 from imaging.algorithms.taylor import invert_hessian
 from imaging.contracts import Meta
 from imaging.deconvolution.multiscale import cross_psfs, scale_mask, scale_patch, span
-from imaging.deconvolution.planes import CHUNK, GROWTH, PlaneJob, peak, stop_code
+from imaging.deconvolution.planes import CHUNK, GROWTH, PlaneJob, peak
 from imaging.errors import ImagingError
 from imaging.kernels import clean as kernel
 from imaging.kernels import multiterm
@@ -67,7 +68,8 @@ def _clean_one(residual, model, psf, meta: Meta, pol: int, budget: int) -> Plane
     done = _clean_terms(job) if budget > 0 and before > threshold else 0
     after = peak(residual[0], mask)
     flux = float(model[0][finite].sum(dtype=np.float64))
-    return PlaneResult(0, pol, done, before, after, flux, stop_code(done, budget, before, after, cycle, nsigma))
+    stop = plane_stop(done, budget, before, after, cycle, nsigma)
+    return PlaneResult(0, pol, done, before, after, flux, stop, peak(residual[0], finite))
 
 
 def support(largest_scale: float, shape: tuple[int, int]) -> int:

@@ -10,7 +10,7 @@ from imaging.algorithms import restoring, taylor
 from imaging.image import Image, term
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
-from imaging.stages.restore import _provenance, _targets
+from imaging.stages.restore import _provenance, restoring_beams
 from imaging.state import CleanState
 
 
@@ -29,7 +29,7 @@ def restore_terms(residual: str, mask: str, psf: str, pb: str, sumwt: str, state
     valid = term(pb_image, 0).usable(left.data[:1].shape, config.primary_beam.pblimit)
     solution = taylor.principal_solution(left.data, beam_image.data[:, 0])
     own = beam_image.beams[:1]
-    target, data = _targets(config.restore.restoringbeam, own, config.compat)[0], np.zeros_like(left.data)
+    target, data = restoring_beams(config.restore.restoringbeam, own, config.compat)[0], np.zeros_like(left.data)
     for plane in np.ndindex(left.data.shape[:2]):
         data[plane] = restoring.restore(
             components[plane], solution[plane], target, left.grid.cell, own[0], config.compat

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -41,19 +41,20 @@ def truth_of(folder: Path):
     return load_truth(folder / f"{folder.name}.csv")
 
 
-def run(folder: Path, program: str, command: list[str], again: bool, **environment: str) -> float:
-    """Seconds of a command in `folder`, from the record of an earlier run where there is one and not `again`."""
-    record = folder / f"{program}.seconds.json"
+def run(folder: Path, program: str, command: list[str], again: bool, **environment: str) -> str:
+    """Seconds, and seconds of processor time, of a command in `folder`; of an earlier run unless `again`."""
+    record = folder / f"{program}.seconds"
     if again or not record.exists():
         print("$", " ".join(command), flush=True)
-        start = time.perf_counter()
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         with open(folder / f"{program}.log", "w") as log:
             subprocess.run(command, cwd=folder, check=True, stdout=log, stderr=log, env={**os.environ, **environment})
-        record.write_text(json.dumps(time.perf_counter() - start))
-    return json.loads(record.read_text())
+        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        record.write_text(f"{wall:.0f} ({after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime:.0f})")
+    return record.read_text()
 
 
-def run_fringeflow(folder: Path, case: str, again: bool, cores: int) -> float:
+def run_fringeflow(folder: Path, case: str, again: bool, cores: int) -> str:
     command = [sys.executable, "-m", "imaging", "run", str(HERE / "simulated" / f"{case}.yaml"), "--cores", str(cores)]
     return run(folder, case, command, again)
 

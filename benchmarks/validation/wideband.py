@@ -18,8 +18,10 @@ from imaging.io.images import load_image
 
 REFFREQ = 1.5e9
 THRESHOLD = 50e-6  # Jy/beam, to which all programs clean
-WSCLEAN = ("wsclean -use-wgridder -no-update-model-required -pol i -scale 1.5asec -size 640 640 -weight briggs 0"
-           f" -niter 200000 -threshold {THRESHOLD} -mgain 0.8 -multiscale -join-channels -channels-out 16").split()  # fmt: skip
+WSCLEAN = (
+    "wsclean -use-wgridder -no-update-model-required -pol i -scale 1.5asec -size 640 640 -weight briggs 0 -niter 200000"
+    f" -threshold {THRESHOLD} -mgain 0.8 -multiscale -join-channels -channels-out 16"
+).split()
 CASES = {"wideband": "joined channels", "wideband_mtmfs": "mtmfs"}
 
 
@@ -40,17 +42,8 @@ def main() -> None:
     if shutil.which("wsclean"):
         for terms in arguments.terms:
             name = f"wsclean_pol{terms}"
-            command = [
-                *WSCLEAN,
-                "-j",
-                str(arguments.cores),
-                "-fit-spectral-pol",
-                str(terms),
-                "-name",
-                name,
-                "wideband.ms",
-            ]
-            rows.append((f"WSClean, {terms} terms", run(folder, name, command, name in arguments.again),
+            further = ["-j", str(arguments.cores), "-fit-spectral-pol", str(terms), "-name", name, "wideband.ms"]
+            rows.append((f"WSClean, {terms} terms", run(folder, name, [*WSCLEAN, *further], name in arguments.again),
                          *from_channels(folder, lambda kind, name=name: wsclean_cube(folder, name, kind))))  # fmt: skip
     if arguments.casa:
         script = str(HERE.parent / "peers" / "casa_simulated.py")
@@ -112,7 +105,7 @@ def report(sources, rows) -> None:
         f" {max(abs(f / t[0] - 1) for (f, _), t in zip(row[3], true, strict=True)):.2%},"
         f" {max(abs(a - t[1]) for (_, a), t in zip(row[3], true, strict=True)):.3f} |" for row in rows))  # fmt: skip
     print("| noise, µJy/beam | | |" + "".join(f" {1e6 * row[2]:.1f} |" for row in rows))
-    print("| seconds | | |" + "".join(f" {row[1]:.0f} |" for row in rows))
+    print("| seconds (of processor) | | |" + "".join(f" {row[1]} |" for row in rows))
 
 
 if __name__ == "__main__":

@@ -579,6 +579,7 @@ class Config(Section):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
         if stage == "minor_cycle":
             cut["clean"]["deconvolver"] = name = self.deconvolver_at(cycle)
+            cut["restore"]["components"] &= name == "wideband"  # there the shapes of scales are others for a list
             if is_builtin(name):
                 for key in SCRIPTS:
                     del cut["clean"][key]
@@ -670,13 +671,13 @@ READS: dict[str, tuple[str, ...]] = {
                "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat",
-                    *(f"clean.{name}" for name in SCRIPTS),
+                    "restore.components", *(f"clean.{name}" for name in SCRIPTS),
                     *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_terms",
                     "clean.spectrum_map", "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "mfs": ("restore.restoringbeam", "clean.psfcutoff", "compat"),
     "pbcor": ("primary_beam.pblimit",),
-    "components": (),
+    "components": ("clean.deconvolver", "clean.join", "clean.fit_spectrum", "clean.fit_terms"),
     "restore_terms": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "pbcor_terms": ("primary_beam.pblimit",),
     "report": (*_SUMS, *_GRID),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imaging.algorithms.components import Component, components_of_model, draw
+from imaging.algorithms.components import Component, components_of_model, draw, pixels, scale_records
 from imaging.algorithms.simulation import predict_components, predict_image
 from imaging.algorithms.spectral_fitting import SpectralFitter
 from imaging.image import Grid, lm_to_radec
@@ -87,10 +87,8 @@ def test_components_of_a_model_draw_that_model(mode, logarithmic):
     wanted = [at(30, 40, (3, 0, 0, 0), spectral_index=-0.5, reffreq=1.3e9, logarithmic=logarithmic),
               at(90, 20, (-1, 0, 0, 0), spectral_index=0.4, reffreq=1.3e9, logarithmic=logarithmic)]  # fmt: skip
     model, _ = draw(wanted, GRID)
-    wide = np.zeros_like(model[:, 0])
-    wide[:, 60, 70] = 5.0
     fitter = SpectralFitter(mode, 2, FREQ, [1, 2, 1])
-    found = components_of_model({0.0: model[:, 0], 12.0: wide}, GRID, fitter)
+    found = components_of_model([*pixels(model[:, 0]), (12.0, 60, 70, np.full(3, 5.0))], GRID, fitter)
     assert [c.name for c in found] == ["g0", "p1", "p2"]
     assert (found[0].major, found[0].logarithmic) == (pytest.approx(12 * 5 * ARCSEC), logarithmic)
     np.testing.assert_allclose(draw(found[1:], GRID)[0], model, atol=1e-5)
@@ -100,9 +98,9 @@ def test_components_of_a_model_draw_that_model(mode, logarithmic):
 def test_components_of_planes_that_are_coefficients():
     terms = np.zeros((2, 96, 128))
     terms[:, 10, 20] = [2.0, -1.0]
-    (found,) = components_of_model({0.0: terms}, GRID, reffreq=1.5e9)
+    (found,) = components_of_model(pixels(terms), GRID, reffreq=1.5e9)
     assert (found.stokes[0], found.spectral_index, found.reffreq, found.logarithmic) == (2, (-1,), 1.5e9, False)
-    assert components_of_model({0.0: np.zeros((2, 96, 128))}, GRID, reffreq=1.5e9) == []
+    assert components_of_model(pixels(np.zeros((2, 96, 128))), GRID, reffreq=1.5e9) == []
 
 
 def test_an_image_is_predicted_as_the_components_in_it():
@@ -115,3 +113,11 @@ def test_an_image_is_predicted_as_the_components_in_it():
     np.testing.assert_allclose(
         predict_image(uvw, FREQ, draw(sky, grid)[0], grid, ("RR", "RL"), half), image / 2, atol=1e-6
     )
+
+
+def test_scales_become_gaussians():
+    kept = {"scales": [0.0, 16.0], "place": np.array([[0, 10, 20], [1, 30, 40]]), "fluxes": np.ones((2, 3, 2))}
+    point, wide = scale_records(kept)
+    assert (point[:3], wide[1:3]) == ((0.0, 10, 20), (30, 40))
+    assert wide[0] == pytest.approx(3 * 2.354820045, rel=1e-9)  # sigma is 3 pixels
+    np.testing.assert_array_equal(wide[3], [1, 1, 1])

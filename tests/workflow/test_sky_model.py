@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from imaging.algorithms.components import draw
 from imaging.io.component_list import load_components, save_components
 from imaging.io.images import load_image
 
@@ -95,3 +96,18 @@ def test_what_does_not_fit(first, project, tmp_path, start, words):
     assert "Traceback" not in told
     for word in words:
         assert word in told
+
+
+def test_scales_of_a_deconvolver_become_gaussians(project):
+    """The list, drawn, is the model in every channel: Gaussians with the spectra that were fitted."""
+    clean = {"deconvolver": "wideband", "join": "channels", "fit_spectrum": "logpolynomial", "fit_terms": 2,
+             "scales": [8], "niter": 100, "nmajor": 2, "nsigma": 0}  # fmt: skip
+    cube = {"image": {"imsize": 128, "cell": "8arcsec", "specmode": "cube"}, "mask": {"usemask": "user"}}
+    made = project(**cube | {"clean": clean, "restore": {"components": True}})
+    made.run()
+    listed, model = load_components(made.results / "small.components.txt"), image(made, "model")
+    drawn, outside = draw(listed, model.grid)
+    assert outside == 0
+    assert all(c.major > 0 for c in listed)
+    np.testing.assert_allclose(drawn, model.data, atol=2e-4 * np.abs(model.data).max())
+    np.testing.assert_allclose(drawn.sum(axis=(1, 2, 3)), model.data.sum(axis=(1, 2, 3)), rtol=1e-3)

@@ -88,6 +88,14 @@ def finished(wildcards):
     return LOOP.finished(LOOP.last_cycle())
 
 
+def memory_of_scales(wildcards):
+    """What the deconvolver kept of scales when it had found the final model; nothing where it keeps none."""
+    best = last_cycle()[2]
+    return (
+        NAMES.memory(best - 1) if best and CONFIG.clean.deconvolver == "wideband" else []
+    )
+
+
 def history(wildcards):
     """Inputs of report: what was decided and done in each cycle."""
     return LOOP.history(LOOP.last_cycle())

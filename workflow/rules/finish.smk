@@ -119,6 +119,8 @@ rule components:
     input:
         model=NAMES.model(),
         sumwt=NAMES.sumwt(),
+        memory=memory_of_scales,
+        startmodel=START,
     output:
         components=NAMES.components(),
     log:

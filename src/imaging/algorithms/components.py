@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from imaging.algorithms.scales import GAUSSIAN_SIGMA
 from imaging.image import Grid, lm_to_radec, radec_to_lmn
 
 SNAP = 1e-3  # pixels: nearer to the middle of a pixel than this a point is in it alone
@@ -70,13 +71,20 @@ class Component:
         return squares / (8 * math.log(2))
 
 
-def draw(components: Sequence[Component], grid: Grid) -> tuple[np.ndarray, int]:
+def draw(components: Sequence[Component], grid: Grid, fluxes: Callable | None = None) -> tuple[np.ndarray, int]:
     """The model image (chan, pol, y, x) float32, Jy/pixel, of `components`, and how many lie outside of it.
+
+    `fluxes`, component -> (chan, 4) in Stokes parameters, says what the planes hold; by default fluxes at the
+    frequencies of the grid.
 
     A point that is not in the middle of a pixel is shared among the four around it, so that its centroid is right.
     The pixels of a Gaussian, with those beyond the edge, have the flux of the component. Only Stokes I, Q, U and V can
     be drawn.
     """
+
+    def at_frequencies(component):
+        return np.array([component.stokes_at(nu) for nu in grid.freq])
+
     model, outside = np.zeros(grid.cube_shape), 0
     planes = ["IQUV".index(stokes) for stokes in grid.stokes]
     for component in components:
@@ -88,7 +96,7 @@ def draw(components: Sequence[Component], grid: Grid) -> tuple[np.ndarray, int]:
         if n <= 0 or not (seen_rows.any() and seen_columns.any()):
             outside += 1
             continue
-        flux = np.array([component.stokes_at(nu)[planes] for nu in grid.freq])
+        flux = (fluxes or at_frequencies)(component)[:, planes]
         place = np.ix_(range(len(grid.freq)), range(len(planes)), rows[seen_rows], columns[seen_columns])
         model[place] += flux[:, :, None, None] * stamp[np.ix_(seen_rows, seen_columns)]
     return model.astype(np.float32), outside
@@ -133,23 +141,35 @@ def _gaussian(component: Component, x: float, y: float, grid: Grid) -> tuple[np.
     return _shared((x - dl).ravel(), (y + dm).ravel(), flux.ravel())
 
 
-def components_of_model(planes: Mapping[float, np.ndarray], grid: Grid, fitter=None, reffreq: float = 0.0):
+def pixels(model: np.ndarray) -> Iterator[tuple[float, int, int, np.ndarray]]:
+    """The records (FWHM 0, y, x, values (chan,)) of what is not 0 in a model (chan, y, x), Jy/pixel."""
+    for y, x in np.argwhere((model != 0).any(axis=0)).tolist():
+        yield 0.0, y, x, model[:, y, x].astype(float)
+
+
+def scale_records(kept: dict) -> Iterator[tuple[float, int, int, np.ndarray]]:
+    """Records of what a deconvolver keeps: `scales` in pixels, `place` (n, 3) of scale, y, x, `fluxes` (n, chan, pol).
+
+    A scale is a Gaussian of sigma 3/16 of its size (Offringa & Smirnov 2017; WSClean's too).
+    """
+    fwhm = [GAUSSIAN_SIGMA * math.sqrt(8 * math.log(2)) * float(scale) for scale in kept["scales"]]
+    for (scale, y, x), flux in zip(kept["place"].tolist(), kept["fluxes"], strict=True):
+        yield fwhm[scale], y, x, np.asarray(flux[:, 0], float)
+
+
+def components_of_model(records: Iterable[tuple], grid: Grid, fitter=None, reffreq: float = 0.0) -> list[Component]:
     """Components of what clean found, Stokes I, the brightest at the reference frequency first.
 
     Parameters
     ----------
-    planes : flux (chan, y, x), Jy, of the components centred on each pixel, by their FWHM in pixels (of the first cell
-        size); 0 for points. The model image of a deconvolver that keeps no scales is {0: model}.
-    fitter : SpectralFitter of the channels; None where `planes` hold coefficients in place of channels, those of the
+    records : (FWHM in pixels of the first cell size, y, x, fluxes (chan,) in Jy) of points and circular Gaussians
+        centred on pixels. Those of a deconvolver that keeps no scales are `pixels(model)`.
+    fitter : SpectralFitter of the channels; None where records hold coefficients in place of fluxes, those of the
         ordinary polynomial in freq / reffreq - 1.
     """
     reffreq = fitter.reference_frequency if fitter else reffreq
-    found = []
-    for fwhm, cube in planes.items():
-        for y, x in np.argwhere((cube != 0).any(axis=0)).tolist():
-            values = cube[:, y, x].astype(float)
-            found.append((fwhm, y, x, (fitter.fit(values, x=x, y=y) if fitter else values).tolist()))
-    found.sort(key=lambda component: -abs(component[3][0]))
+    found = [(fwhm, y, x, (fitter.fit(v, x=x, y=y) if fitter else v).tolist()) for fwhm, y, x, v in records]
+    found.sort(key=lambda record: -abs(record[3][0]))
     l, m = grid.lm()
     logarithmic = fitter is not None and fitter.mode != "polynomial"
     components = []

@@ -44,7 +44,7 @@ def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, mode
         channels=[Channel(f, float(w)) for f, w in zip(image.grid.freq, weight, strict=False)],
         mask=load_image(mask).data > 0,
         plane_thresholds=np.array([[p.nsigma_threshold or 0.0 for p in chan] for chan in decision.planes]),
-        options=_options(config.clean, image.grid),
+        options=_options(config, image.grid),
         compat=config.compat,
     )
     name, kept = config.clean.deconvolver, pickle.loads(Path(memory).read_bytes()) if memory else {}
@@ -67,9 +67,9 @@ def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, mode
     save_image(image.with_data(found["model"], unit="Jy/pixel"), model_out)
 
 
-def _options(clean, grid) -> dict:
+def _options(config, grid) -> dict:
     """The deconvolver's parameters."""
-    spectrum = None
+    clean, spectrum = config.clean, None
     if clean.spectrum_map:
         terms = load_image(clean.spectrum_map).data
         spectrum = terms.reshape(-1, *terms.shape[2:])
@@ -79,7 +79,11 @@ def _options(clean, grid) -> dict:
                                expected=f"{grid.shape[1]} x {grid.shape[0]}",
                                next_step="regrid clean.spectrum_map to the image")  # fmt: skip
         spectrum = np.nan_to_num(spectrum)
-    return {name: getattr(clean, name) for name in OPTIONS} | {"stokes": grid.stokes, "spectrum": spectrum}
+    return {name: getattr(clean, name) for name in OPTIONS} | {
+        "stokes": grid.stokes,
+        "spectrum": spectrum,
+        "scale_shape": "gaussian" if config.restore.components else "tapered-quadratic",  # what a list can say
+    }
 
 
 def _add_extras(meta: Meta, decision: CleanState, pb: str, clean, timeout: float) -> None:

@@ -11,7 +11,20 @@ import argparse
 import shutil
 
 import numpy as np
-from simulated import HERE, measure, prepare, product, robust_rms, run, run_fringeflow, seen, truth_of
+from matplotlib.colors import AsinhNorm
+from simulated import (
+    HERE,
+    measure,
+    new_figure,
+    prepare,
+    product,
+    robust_rms,
+    run,
+    run_fringeflow,
+    save_picture,
+    seen,
+    truth_of,
+)
 
 from imaging.algorithms.beams import area_pixels
 from imaging.io.images import load_image
@@ -30,6 +43,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--casa", default="", help="a python with casatasks")
     parser.add_argument("--again", nargs="*", default=[], help="programs to run again: extended, wsclean, ...")
+    parser.add_argument("--picture", default="", help="PNG file to draw")
     arguments = parser.parse_args()
     folder, rows = prepare("extended"), []
     sources = truth_of(folder)
@@ -48,6 +62,8 @@ def main() -> None:
         seconds = run(folder, "casa", command, "casa" in arguments.again, PYTHONPATH="")
         rows.append(row("CASA multiscale", seconds, sources, lambda kind: load_image(folder / f"casa.{kind}.fits")))
     report(rows)
+    if arguments.picture:
+        draw(arguments.picture, rows)
 
 
 def row(program: str, seconds: str, sources, images) -> dict:
@@ -60,6 +76,8 @@ def row(program: str, seconds: str, sources, images) -> dict:
     error = 1e3 * (data - wide - narrow)
     total = sum(s.stokes[0] for s in sources)
     return {
+        "image": restored.data[0, 0],
+        "error": error,
         "program": program,
         "seconds": seconds,
         "beams": (wide > 0.1 * wide.max()).sum() / area_pixels(beam, grid.cell),
@@ -72,6 +90,23 @@ def row(program: str, seconds: str, sources, images) -> dict:
         "highest": np.abs(left).max(),
         "noise": robust_rms(left[~inside]),
     }
+
+
+def draw(path: str, rows) -> None:
+    """The restored image, and what is wrong with that of each program."""
+    figure, panels = new_figure(1 + len(rows), 2.7 * (1 + len(rows)), 3.0)
+    middle = slice(256 - 110, 256 + 110)
+    shown = panels[0].imshow(1e3 * rows[0]["image"][middle, middle], origin="lower", cmap="inferno",
+                             norm=AsinhNorm(10, -1, 300))  # fmt: skip
+    panels[0].set_title("Fringeflow, restored", fontsize=9)
+    figure.colorbar(shown, ax=panels[0], orientation="horizontal", label="mJy/beam", ticks=[0, 10, 100])
+    for axes, r in zip(panels[1:], rows, strict=True):
+        shown = axes.imshow(r["error"][middle, middle], origin="lower", cmap="RdBu_r", vmin=-1, vmax=1)
+        axes.set_title(r["program"].replace("**", "") + ": error", fontsize=9)
+        figure.colorbar(shown, ax=axes, orientation="horizontal", label="mJy/beam", ticks=[-1, 0, 1])
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+    save_picture(figure, path)
 
 
 def report(rows) -> None:

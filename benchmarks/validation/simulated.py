@@ -88,6 +88,25 @@ def seen(source, grid: Grid, beam: Beam) -> np.ndarray:
     return beam.major * beam.minor / (wide.major * wide.minor) * np.exp(-FOUR_LN2 * (along**2 + across**2))
 
 
+def save_picture(figure, path) -> None:
+    """As PNG of few colours."""
+    from PIL import Image as Picture
+
+    figure.savefig(path, dpi=90, format="png")
+    with Picture.open(path) as full:
+        full.convert("RGB").quantize(128, Picture.Quantize.MAXCOVERAGE).save(path, optimize=True)
+
+
+def new_figure(columns: int, width: float, height: float):
+    """A figure and its axes side by side."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, np.atleast_1d(figure.subplots(1, columns))
+
+
 def robust_rms(values) -> float:
     values = np.asarray(values)[np.isfinite(values)]
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))

@@ -12,7 +12,18 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from simulated import HERE, measure, prepare, product, robust_rms, run, run_fringeflow, truth_of
+from simulated import (
+    HERE,
+    measure,
+    new_figure,
+    prepare,
+    product,
+    robust_rms,
+    run,
+    run_fringeflow,
+    save_picture,
+    truth_of,
+)
 
 from imaging.io.images import load_image
 
@@ -31,6 +42,7 @@ def main() -> None:
     parser.add_argument("--casa", default="", help="a python with casatasks")
     parser.add_argument("--again", nargs="*", default=[], help="programs to run again: wideband, wsclean_pol3, ...")
     parser.add_argument("--terms", type=int, nargs="*", default=[3, 4], help="terms of WSClean's polynomial")
+    parser.add_argument("--picture", default="", help="PNG file to draw")
     arguments = parser.parse_args()
     folder, rows = prepare("wideband"), []
     for case, what in CASES.items():
@@ -52,6 +64,8 @@ def main() -> None:
         rows.append(("CASA mtmfs, 3 terms", seconds,
                      *from_terms(folder, lambda name: load_image(folder / f"casa.{name}.fits"))))  # fmt: skip
     report(truth_of(folder), rows)
+    if arguments.picture:
+        draw(arguments.picture, truth_of(folder), rows)
 
 
 def wsclean_cube(folder: Path, name: str, kind: str) -> list:
@@ -91,6 +105,26 @@ def from_terms(folder: Path, images):
         )
         found.append((flux, slope / flux))
     return robust_rms(images("residual.tt0").data[0, 0]), found
+
+
+def draw(path: str, sources, rows) -> None:
+    """Errors of fluxes and of spectral indices, of every program, over the flux."""
+    figure, both = new_figure(2, 9.0, 3.6)
+    true = np.array([float(s.flux(REFFREQ)) for s in sources])
+    index = np.array([(s.spectral_index or (0.0,))[0] for s in sources])
+    for (name, _, _, found), marker in zip(rows, "o^svDP*", strict=False):
+        flux, slope = np.array(found).T
+        label = name.replace("**", "")
+        for axes, values in zip(both, (100 * (flux / true - 1), slope - index), strict=True):
+            axes.semilogx(true, values, marker, label=label, markersize=5, alpha=0.8, markerfacecolor="none")
+    for axes, limit, what, shown in zip(
+        both, (1.0, 0.03), ("flux at 1.5 GHz, %", "spectral index"), (1.5, 0.3), strict=True
+    ):
+        axes.axhspan(-limit, limit, color="0.92", zorder=0)
+        axes.set(xlabel="flux, Jy", ylabel=f"error of the {what}", ylim=(-shown, shown))
+    both[1].set_yscale("symlog", linthresh=0.03)
+    both[0].legend(fontsize=8)
+    save_picture(figure, path)
 
 
 def report(sources, rows) -> None:

@@ -28,6 +28,7 @@ class Loop:
         self.names, self.state_of = names, state_of
         self.automatic = config.mask.usemask == "auto-multithresh"
         self.mode = config.gridding.major_cycle
+        self.keeps_scales = config.clean.deconvolver == "wideband" and not config.clean.schedule
         self.startmodel = names.startmodel() if config.clean.startmodel else []
 
     def decided(self, cycle: str) -> str:
@@ -81,6 +82,12 @@ class Loop:
             "mask": self.mask_of(self.decided(f"{max(best - 1, 0):03d}")),
             "state": self.names.state(last),
         }
+
+    def listed(self, last: str) -> dict:
+        """Inputs of components besides the final model: what the deconvolver kept of scales, and what it began with."""
+        best = self.state_of(last).best_cycle
+        return {"memory": self.names.memory(best - 1) if best and self.keeps_scales else [],
+                "startmodel": self.startmodel}  # fmt: skip
 
     def history(self, last: str) -> dict[str, list[str]]:
         """Inputs of report: what was decided and done in each cycle."""

@@ -388,7 +388,8 @@ class SerialImager:
             for path in unwanted:
                 _remove(path)
         if self.config.restore.components:
-            self._do("components", model=n.model(), sumwt=n.sumwt(), components=n.components())
+            self._do("components", **self.loop.listed(self._last()), model=n.model(), sumwt=n.sumwt(),
+                     components=n.components())  # fmt: skip
         if self.config.clean.savemodel == "modelcolumn":
             self._do("savemodel", ms=list(self.config.data.vis), vis=n.vis(), model=n.model(), savemodel=n.savemodel(),
                      threads=self.threads)  # fmt: skip

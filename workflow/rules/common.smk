@@ -88,12 +88,9 @@ def finished(wildcards):
     return LOOP.finished(LOOP.last_cycle())
 
 
-def memory_of_scales(wildcards):
-    """What the deconvolver kept of scales when it had found the final model; nothing where it keeps none."""
-    best = last_cycle()[2]
-    return (
-        NAMES.memory(best - 1) if best and CONFIG.clean.deconvolver == "wideband" else []
-    )
+def listed(wildcards):
+    """Inputs of components: the final model, and what the deconvolver kept of scales."""
+    return LOOP.listed(LOOP.last_cycle())
 
 
 def history(wildcards):

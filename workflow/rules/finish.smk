@@ -117,10 +117,9 @@ rule pbcor:
 
 rule components:
     input:
-        model=NAMES.model(),
+        unpack(listed),
         sumwt=NAMES.sumwt(),
-        memory=memory_of_scales,
-        startmodel=START,
+        model=NAMES.model(),
     output:
         components=NAMES.components(),
     log:

@@ -523,11 +523,10 @@ class Config(Section):
             raise ImagingError("The deconvolver mtmfs cannot take turns with others: its planes are Taylor terms.",
                                got=", ".join(self.deconvolvers()), expected="mtmfs in all cycles, or in none",
                                next_step="leave it out of clean.schedule, or leave that empty")  # fmt: skip
-        others = {"clean.startmodel": bool(self.clean.startmodel), "clean.savemodel": self.clean.savemodel != "none",
-                  "restore.components": self.restore.components}  # fmt: skip
-        for name in (name for name, wanted in others.items() if wanted):
-            raise ImagingError(f"{name} does not know Taylor terms.", got=f"clean.deconvolver: mtmfs with {name}",
-                               expected="another deconvolver", next_step=f"leave out {name}")  # fmt: skip
+        if self.clean.savemodel != "none":
+            raise ImagingError("clean.savemodel does not know Taylor terms.",
+                               got="clean.deconvolver: mtmfs with clean.savemodel", expected="another deconvolver",
+                               next_step="leave out clean.savemodel")  # fmt: skip
         if self.image.specmode != "mfs":
             raise ImagingError("The deconvolver mtmfs makes one image of the whole band.",
                                got=f"image.specmode: {self.image.specmode}", expected="image.specmode: mfs",
@@ -663,7 +662,7 @@ READS: dict[str, tuple[str, ...]] = {
     "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID, *_TERMS),
     "psf_double": (*_SUMS, *_GRID),
     "pb": ("primary_beam.*", *_GRID, *_TERMS),
-    "startmodel": _GRID,
+    "startmodel": (*_GRID, *_TERMS),
     "major_cycle": (*_SUMS, *_GRID, *_TERMS),
     "automask": ("mask.*", "primary_beam.pblimit", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",

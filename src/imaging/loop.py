@@ -28,6 +28,7 @@ class Loop:
         self.names, self.state_of = names, state_of
         self.automatic = config.mask.usemask == "auto-multithresh"
         self.mode = config.gridding.major_cycle
+        self.nterms = config.nterms if config.clean.multiterm else 0
         self.keeps_scales = config.clean.deconvolver == "wideband" and not config.clean.schedule
         self.startmodel = names.startmodel() if config.clean.startmodel else []
 
@@ -84,9 +85,10 @@ class Loop:
         }
 
     def listed(self, last: str) -> dict:
-        """Inputs of components besides the final model: what the deconvolver kept of scales, and what it began with."""
+        """Inputs of components: the final model, what the deconvolver kept of scales, and what it began with."""
         best = self.state_of(last).best_cycle
-        return {"memory": self.names.memory(best - 1) if best and self.keeps_scales else [],
+        return {"model": self.names.terms("model", self.nterms) if self.nterms else self.names.model(),
+                "memory": self.names.memory(best - 1) if best and self.keeps_scales else [],
                 "startmodel": self.startmodel}  # fmt: skip
 
     def history(self, last: str) -> dict[str, list[str]]:

@@ -388,8 +388,7 @@ class SerialImager:
             for path in unwanted:
                 _remove(path)
         if self.config.restore.components:
-            self._do("components", **self.loop.listed(self._last()), model=n.model(), sumwt=n.sumwt(),
-                     components=n.components())  # fmt: skip
+            self._do("components", **self.loop.listed(self._last()), sumwt=n.sumwt(), components=n.components())
         if self.config.clean.savemodel == "modelcolumn":
             self._do("savemodel", ms=list(self.config.data.vis), vis=n.vis(), model=n.model(), savemodel=n.savemodel(),
                      threads=self.threads)  # fmt: skip

@@ -1,5 +1,7 @@
 """A list of components out of one run and into another: the second begins where the first one ended."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,3 +113,30 @@ def test_scales_of_a_deconvolver_become_gaussians(project):
     assert all(c.major > 0 for c in listed)
     np.testing.assert_allclose(drawn, model.data, atol=2e-4 * np.abs(model.data).max())
     np.testing.assert_allclose(drawn.sum(axis=(1, 2, 3)), model.data.sum(axis=(1, 2, 3)), rtol=1e-3)
+
+
+def test_taylor_terms_in_and_out(project, tiny_sky, tmp_path):
+    """A list becomes the terms that mtmfs would find, the terms a list again, and they start another run."""
+    steep = [replace(c, spectral_index=-1.5, reffreq=1.4e9) for c in tiny_sky if c.major == 0]
+    save_components(steep, tmp_path / "sky.txt")
+    clean = {
+        "deconvolver": "mtmfs",
+        "nterms": 2,
+        "scales": [0],
+        "niter": 0,
+        "startmodel": "sky.txt",
+        "reffreq": "1.41GHz",
+    }
+    changes = {"clean": clean, "mask": {"usemask": "user"}, "restore": {"pbcor": False, "components": True}}
+    made = project(**changes | {"image": {"imsize": 128, "cell": "6arcsec"}})
+    made.run()
+    terms = [image(made, f"model.tt{t}").data for t in range(2)]
+    assert terms[1].sum() / terms[0].sum() == pytest.approx(-1.5, abs=0.01)
+    np.testing.assert_allclose(terms[0].sum(), sum(c.flux(1.41e9) for c in steep), rtol=1e-3)
+    listed = load_components(made.results / "small.components.txt")
+    assert {(c.reffreq, c.logarithmic) for c in listed} == {(1.41e9, False)}
+    left = image(made, "residual.tt0").data
+    files = ",".join(str(made.results / f"small.model.tt{t}.fits") for t in range(2))
+    again = project(**changes | {"name": "again", "image": {"imsize": 128, "cell": "6arcsec"}})
+    again.run(f"clean.startmodel=[{files}]")
+    np.testing.assert_allclose(load_image(again.results / "again.residual.tt0.fits").data, left, atol=1e-6)

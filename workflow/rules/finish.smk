@@ -119,7 +119,6 @@ rule components:
     input:
         unpack(listed),
         sumwt=NAMES.sumwt(),
-        model=NAMES.model(),
     output:
         components=NAMES.components(),
     log:

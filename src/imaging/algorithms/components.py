@@ -102,6 +102,16 @@ def draw(components: Sequence[Component], grid: Grid, fluxes: Callable | None = 
     return model.astype(np.float32), outside
 
 
+def taylor_terms(nterms: int, reference: float, band: tuple[float, float]) -> Callable:
+    """For `draw`: component -> (nterms, 4), the coefficients of a polynomial in freq / reference - 1.
+
+    Least squares over `band`, its lowest and its highest frequency (Hz): what a clean with so many terms would find.
+    """
+    freq = np.linspace(*band, 32)
+    inverse = np.linalg.pinv(np.vander(freq / reference - 1, nterms, increasing=True))
+    return lambda component: inverse @ np.array([component.stokes_at(nu) for nu in freq])
+
+
 def _point(x: float, y: float) -> tuple[np.ndarray, int, int]:
     """Weights (y, x) of the pixels around a place, and the first column and row of these."""
     x, y = (float(round(place)) if abs(place - round(place)) < SNAP else place for place in (x, y))

@@ -3,35 +3,60 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from imaging.algorithms.components import draw
+from imaging.algorithms.components import taylor_terms as coefficients
 from imaging.errors import ImagingError
 from imaging.image import Grid, Image, radec_to_lmn
 from imaging.io.component_list import is_component_list, load_components
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
-from imaging.stages.plan import header, open_store
+from imaging.stages.plan import header, open_store, taylor_terms, terms_grid
 from imaging.units import format_angle
 
 
 def startmodel(vis: str, sky: list[str] | str, *, startmodel: str, config) -> None:
-    """Make the image `startmodel`, Jy/pixel, the sum of the component lists and model images `sky`."""
+    """Make the image `startmodel`, Jy/pixel, the sum of the component lists and model images `sky`.
+
+    Where there are Taylor terms, they are in the place of channels, and the images are one term each.
+    """
     store, grid, _ = open_store(vis, config.image)
+    taylor, cards, fluxes, term = taylor_terms(grid, config.clean), header(store), None, 0
+    if taylor:
+        half = grid.width[0] / 2
+        fluxes = coefficients(taylor.nterms, taylor.reference, (grid.freq[0] - half, grid.freq[0] + half))
+        grid, more = terms_grid(grid, taylor, taylor.nterms)
+        cards |= more
     model = np.zeros(grid.cube_shape, np.float32)
     for path in [sky] if isinstance(sky, str) else sky:
         if is_component_list(path):
             found = load_components(path)
-            drawn, outside = draw(found, grid)
+            drawn, outside = draw(found, grid, fluxes)
             logger.info("%s: %d components", path, len(found))
             if outside:
                 logger.warning("%s: %d components lie outside the image and are left out", path, outside)
             model += drawn
         else:
-            model += _on(grid, load_image(path), path)
-    logger.info("model to start from: %.6g Jy", model[:, 0].sum(dtype=float) / len(grid.freq))
-    save_image(Image(model, grid, "Jy/pixel", header=header(store)), startmodel)
+            _add(model, load_image(path), grid, path, term if taylor else None)
+            term += 1
+    logger.info("model to start from: %.6g Jy", model[: 1 if taylor else None, 0].sum((1, 2), dtype=float).mean())
+    save_image(Image(model, grid, "Jy/pixel", header=cards), startmodel)
+
+
+def _add(model: np.ndarray, image: Image, grid: Grid, path: str, term: int | None) -> None:
+    """Add an image to the model; the first one to its first Taylor term, and so on, where there are such."""
+    if term is None or len(image.grid.freq) == len(grid.freq) > 1:
+        model += _on(grid, image, path)
+    elif term < len(model):
+        one = replace(grid, freq=grid.freq[:1], width=grid.width[:1])
+        model[term] += _on(one, image, path)[0]
+    else:
+        raise ImagingError("There are more model images than Taylor terms.", got=path,
+                           expected=f"at most {len(model)} images, one for each of clean.nterms",
+                           next_step="leave out the last ones of clean.startmodel")  # fmt: skip
 
 
 def _on(grid: Grid, image: Image, path: str) -> np.ndarray:

@@ -48,7 +48,8 @@ class PlaneStop(_Code):
 
 @dataclass(frozen=True, slots=True)
 class PlaneResult:
-    """What a minor cycle did to one plane. Peaks are max |residual| in the mask (Jy/beam); model_flux in Jy."""
+    """What a minor cycle did to one plane. Peaks are max |residual| in the mask, peak_nomask that after it without
+    the mask (Jy/beam); model_flux in Jy."""
 
     chan: int
     pol: int
@@ -57,6 +58,7 @@ class PlaneResult:
     peak_after: float | None
     model_flux: float
     stop: PlaneStop
+    peak_nomask: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

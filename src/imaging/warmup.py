@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from imaging.contracts import Meta
-from imaging.image import Beam
 
 SIZE = 64
 CELL = 1e-5
@@ -52,10 +51,9 @@ def _weights() -> None:
 def _masks() -> None:
     from imaging.algorithms import masking
 
-    beam = Beam(4 * CELL, 3 * CELL, 0.5)
     mask = np.zeros((SIZE, SIZE), bool)
     mask[20:30, 20:30] = True
-    masking.grow(masking.prune(mask, beam, (CELL, CELL), 0.3), np.ones_like(mask), 3)
+    masking.grow(masking.prune(mask, 3.0), np.ones_like(mask), 3)
 
 
 def _deconvolvers() -> None:

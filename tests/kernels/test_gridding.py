@@ -114,12 +114,13 @@ def test_reference_at_one_sample():
 
 
 @pytest.mark.skipif(bool(os.environ.get("NUMBA_DISABLE_JIT")), reason="is that switch's test")
-def test_plain_loops_give_the_same():
+@pytest.mark.parametrize("wterm", [True, False])
+def test_plain_loops_give_the_same(wterm):
     """Without compilation the vector functions are plain loops: the same dirty image and visibilities."""
     program = (
         "import numpy as np; from imaging.algorithms.gridding import Gridder\n"
         "r = np.random.default_rng(1); uvw = r.uniform(-60, 60, (4, 3)); vis = r.normal(size=(1, 4, 2)) + 1j\n"
-        "g = Gridder(uvw, np.array([1e9, 1.1e9]), (8, 6), (0.01, 0.02), 1e-4, precision='double')\n"
+        f"g = Gridder(uvw, np.array([1e9, 1.1e9]), (8, 6), (0.01, 0.02), 1e-4, wterm={wterm}, precision='double')\n"
         "d = g.vis2dirty(vis); v = g.dirty2vis(d)\n"
         "print(repr([float(x) for x in (d.min(), d.max(), (d**2).sum(), abs(v).min(), (v.real**2).sum())]))"
     )

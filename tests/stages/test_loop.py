@@ -83,7 +83,7 @@ class Run:
             n.residual(best), n.mask(max(best - 1, 0) if automatic else 0), n.psf(), n.pb(), n.state(k),
             model=n.model(best - 1) if best else "",
             image=n.image(), residual_out=n.residual(), model_out=n.model(), mask_out=n.mask(),
-            config=self._settings("restore"), provenance=self.config.provenance({}),
+            config=self._settings("restore"), provenance=self.config.provenance(),
         )  # fmt: skip
         pbcor.pbcor(n.image(), n.pb(), image_pbcor=n.image_pbcor(), config=self._settings("pbcor"))
         if self.config.joined:

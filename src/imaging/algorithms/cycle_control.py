@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from imaging.algorithms.masking import Noise, robust_noise
-from imaging.state import CleanState, MinorResult, PlaneStatistics, StopCode
+from imaging.state import CleanState, MinorResult, PlaneStatistics, PlaneStop, StopCode
 
 TOLERANCE = 0.01  # a peak within 1 % of a threshold has reached it
 DIVERGENCE = 3.0  # relative increase of the peak that counts as divergence
+PLANE_DIVERGENCE = 0.1  # relative rise of a plane's peak in one minor cycle
 NO_CHANGE = 1e-10
 
 
@@ -201,3 +202,19 @@ def next_state(
         model_flux=minor.model_flux if minor else (previous.model_flux if previous else 0.0),
         planes=planes,
     )
+
+
+def plane_stop(done: int, budget: int, before: float, after: float, cycle: float, nsigma: float) -> PlaneStop:
+    """tclean's code for one plane's minor cycle; later tests overrule earlier ones."""
+    code = PlaneStop.EARLY
+    if done >= budget:
+        code = PlaneStop.CYCLENITER
+    if cycle >= nsigma and after <= cycle:
+        code = PlaneStop.CYCLETHRESHOLD
+    elif cycle < nsigma and after <= nsigma:
+        code = PlaneStop.NSIGMA
+    if done == 0 and code == PlaneStop.EARLY:
+        code = PlaneStop.NO_ITERATIONS
+    if done > 0 and after > (1 + PLANE_DIVERGENCE) * before:
+        code = PlaneStop.DIVERGED
+    return code

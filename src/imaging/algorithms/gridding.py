@@ -18,8 +18,9 @@ import numpy as np
 
 from imaging.algorithms.gridding_kernel import SUPPORTS, find_kernel, tap_polynomials, transform, transform_polynomial
 from imaging.errors import ImagingError
-from imaging.kernels import fft, gridding_planes
+from imaging.kernels import fft, gridding_rows
 from imaging.kernels import gridding as kernels
+from imaging.kernels import gridding_flat as flat
 from imaging.kernels import gridding_reference as reference
 from imaging.kernels import gridding_sort as sorting
 from imaging.units import SPEED_OF_LIGHT
@@ -56,7 +57,7 @@ class Gridder:
         self.shape, self.cell, self.centre = tuple(map(int, shape)), tuple(map(float, cell)), tuple(map(float, centre))
         self.real, self.complex = (np.float32, np.complex64) if precision == "single" else (np.float64, np.complex128)
         self.threads, self.memory = int(threads), int(memory)
-        self._storage = np.empty(0, self.complex)
+        self._storage = np.empty(0, self.real)
         self.uvw = _fixed(uvw, np.float64)
         self.freq_c = _fixed(np.asarray(freq, np.float64) / SPEED_OF_LIGHT, np.float64)
         mask = _fixed(np.empty((0, 0)) if mask is None else mask, np.bool_)
@@ -87,8 +88,10 @@ class Gridder:
             planes = math.ceil((w_high - w_low) * 2 * t_max * kernel.oversampling + 1e-6) + kernel.support
             planes = planes if use_w else 1
             # Nanoseconds, measured: transforms and phases per cell; fetching a sample, and its block of taps.
-            cost = planes * nu * nv * 0.2 * math.log2(nu * nv)
-            cost += self.samples * (25 + 0.12 * kernel.support**2 * (kernel.support if use_w else 2))
+            cells, width = planes * nu * nv * math.log2(nu * nv), kernel.support
+            cost = 0.15 * cells + self.samples * (35 + 0.125 * width**3)
+            if not use_w:
+                cost = 0.1 * cells + self.samples * (20 + width)
             return cost, kernel, nu, nv, planes
 
         target = 0.8 * epsilon / math.sqrt(3 if use_w else 2)
@@ -104,8 +107,15 @@ class Gridder:
         self.w0 = w_low - (support // 2) * dw if use_w else 0.0
         self.geometry = sorting.Geometry(-cell_l, cell_m, nu, nv, use_w, w_low, 1 / dw, l0, m0, -shift_n)
         self.fft_u, self.fft_v = _fft_plan(nu, self.real), _fft_plan(nv, self.real)
-        self.sky = gridding_planes.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
+        self.sky = gridding_rows.Sky(cell_l, cell_m, l0, m0, shift_n, 1 / t_max if use_w else 0.0, dw)
         self.coefficients = tap_polynomials(self.kernel, self.real)
+        self.flat = not use_w and support <= flat.GROUP
+        coefficients = self.coefficients
+        if self.flat:
+            wide = np.pad(coefficients, ((0, 0), (0, flat.GROUP - coefficients.shape[1])))
+            coefficients = np.concatenate([wide, wide], axis=1)
+        freq_c = np.concatenate([self.freq_c, np.zeros(kernels.MARGIN)])
+        self._operands = (self.support, coefficients, self.geometry, self.uvw, freq_c)
         self.correct_u = 1 / transform(self.coefficients, support, (np.arange(nx) - nx // 2) / nu)
         self.correct_v = 1 / transform(self.coefficients, support, (np.arange(ny) - ny // 2) / nv)
         self.transform_w = np.ones(1)
@@ -143,7 +153,7 @@ class Gridder:
                 yield lambda function, items: list(pool.map(lambda item: function(*item), items))
 
     def _batches(self, count):
-        """Ranges of planes that fit the memory, and a grid (count, planes, v, u) for them."""
+        """Ranges of planes that fit the memory: (first, end, grid (count, planes, v, 2 u)) of each."""
         g = self.geometry
         pitch = g.nu + 8  # cells; rows a power of two apart would share cache lines in the transforms along v
         bytes_per_plane = count * g.nv * pitch * np.dtype(self.complex).itemsize
@@ -151,10 +161,12 @@ class Gridder:
         passes = math.ceil(self.planes / depth)
         edges = [round(i * self.planes / passes) for i in range(passes + 1)]
         depth = max(b - a for a, b in zip(edges[:-1], edges[1:], strict=True))
-        shape = (count, depth, g.nv, pitch)
-        if self._storage.shape != shape:  # kept between calls: touching new memory costs as much as a transform
-            self._storage = np.empty(shape, self.complex)
-        return self._storage, list(zip(edges[:-1], edges[1:], strict=True))
+        cells = 2 * count * depth * g.nv * pitch
+        if self._storage.size < cells:  # kept between calls: touching new memory costs as much as a transform
+            self._storage = np.empty(cells, self.real)
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            shape = (count, last - first, g.nv, 2 * pitch)
+            yield first, last, self._storage[: math.prod(shape)].reshape(shape)
 
     # --- transforms --------------------------------------------------------------------------------------------------
 
@@ -164,19 +176,19 @@ class Gridder:
         blocks = np.repeat(self.used, per_tile, axis=1)
         return np.logical_or.reduce([np.roll(blocks, shift, axis=1) for shift in range(-half, half + 1)])
 
-    def _transform(self, run, grid, used, forward):
-        """Transform the planes (rhs, plane, v, 2 u) in place."""
-        (ny, nx), (planes, blocks) = self.shape, used.shape
-        numbers = grid.view(self.real)
-        along_v = [(numbers[r, p], used[p], a * fft.WIDE, b * fft.WIDE, ny, forward, *self.fft_v)
-                   for r in range(len(grid)) for p in range(planes)
-                   for a, b in _even(blocks // fft.WIDE, 4)]  # fmt: skip
-        rows = [(a, min(a + 64, end)) for begin, end in ((0, ny - ny // 2), (grid.shape[2] - ny // 2, grid.shape[2]))
-                for a in range(begin, end, 64)]  # fmt: skip
-        along_u = [(numbers[r, p], used[p], a, b, nx, forward, *self.fft_u)
-                   for r in range(len(grid)) for p in range(planes) for a, b in rows]  # fmt: skip
-        for function, items in ((fft.along_v, along_v), (fft.along_u, along_u))[:: 1 if forward else -1]:
-            run(function, items)
+    def _along_v(self, run, grid, used, forward):
+        """Transform the columns of the planes (rhs, plane, v, 2 u) in place."""
+        planes, blocks = used.shape
+        run(fft.along_v, [
+            (grid[r, p], used[p], a * fft.WIDE, b * fft.WIDE, self.shape[0], forward, *self.fft_v)
+            for r in range(len(grid)) for p in range(planes) for a, b in _even(blocks // fft.WIDE, 4)])  # fmt: skip
+
+    def _rows(self, first):
+        """Operands of gridding_rows for each share of the image's rows, with the planes from `first` on."""
+        plane_w = self.w0 + first * self.sky.dw
+        return [(self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w, plane_w,
+                 a * fft.LANES, min(b * fft.LANES, self.shape[0]), *self.fft_u)
+                for a, b in _even(-(-self.shape[0] // fft.LANES), 4 * self.threads)]  # fmt: skip
 
     # --- the operators -----------------------------------------------------------------------------------------------
 
@@ -196,22 +208,23 @@ class Gridder:
         image = np.zeros((count, *self.shape), self.real)
         if not len(self.runs):
             return image
-        (storage, batches), used = self._batches(count), self._blocks_used()
+        used = self._blocks_used()
         with self._pool() as run:
-            for first, last in batches:
-                grid, blocks = storage[:, : last - first], used[first:last]
-                numbers = grid.view(self.real)
-                run(fft.clear, [(plane, blocks[p]) for planes in numbers for p, plane in enumerate(planes)])
+            for first, last, grid in self._batches(count):
+                blocks = used[first:last]
+                run(fft.clear, [(plane, blocks[p]) for planes in grid for p, plane in enumerate(planes)])
                 for colour in range(4):
+                    works = self._tile_work(colour, first, last)
+                    if self.flat:
+                        run(flat.grid_tiles, [
+                            (*self._operands, vis, weight, psf, self.runs, self.starts, work, grid[:, 0])
+                            for work in works])  # fmt: skip
+                        continue
                     run(kernels.grid_tiles, [
-                        (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, vis, weight, psf,
-                         self.runs, self.starts, work, first, numbers)
-                        for work in self._tile_work(colour, first, last)])  # fmt: skip
-                self._transform(run, grid, blocks, True)
-                run(gridding_planes.planes_to_image, [
-                    (numbers, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
-                     self.w0 + first * self.sky.dw, a, b, image)
-                    for a, b in _even(self.shape[0], 4 * self.threads)])  # fmt: skip
+                        (*self._operands, vis, weight, psf, self.runs, self.starts, work, first, grid)
+                        for work in works])  # fmt: skip
+                self._along_v(run, grid, blocks, True)
+                run(gridding_rows.planes_to_image, [(grid, blocks, *rows, image) for rows in self._rows(first)])
         return image
 
     def dirty2vis(self, image) -> np.ndarray:
@@ -222,19 +235,18 @@ class Gridder:
         vis = np.zeros((len(image), len(self.uvw), len(self.freq_c)), self.complex)
         if not len(self.runs):
             return vis
-        (storage, batches), used = self._batches(len(image)), self._blocks_used()
+        used = self._blocks_used()
         with self._pool() as run:
-            for first, last in batches:
-                grid = storage[:, : last - first]
-                numbers = grid.view(self.real)
-                run(gridding_planes.image_to_planes, [
-                    (image, self.geometry, self.sky, self.correct_u, self.correct_v, self.transform_w,
-                     self.w0 + first * self.sky.dw, a, b, numbers)
-                    for a, b in _even(self.shape[0], 4 * self.threads)])  # fmt: skip
-                self._transform(run, grid, used[first:last], False)
+            for first, last, grid in self._batches(len(image)):
+                blocks = used[first:last]
+                run(gridding_rows.image_to_planes, [(image, blocks, *rows, grid) for rows in self._rows(first)])
+                self._along_v(run, grid, blocks, False)
+                if self.flat:
+                    run(flat.degrid_tiles, [(*self._operands, grid[:, 0], self.runs, work, vis)
+                                            for work in self._run_work()])  # fmt: skip
+                    continue
                 run(kernels.degrid_tiles, [
-                    (self.support, self.coefficients, self.geometry, self.uvw, self.freq_c, numbers, self.runs, work,
-                     first, vis)
+                    (*self._operands, grid, self.runs, work, first, vis)
                     for work in self._run_work()])  # fmt: skip
         return vis
 

@@ -16,7 +16,7 @@ from imaging.kernels.gridding_taps import degree, padded
 
 CORRECTION_DEGREE = 16
 SUPPORTS = {"single": (4, 6, 8), "double": (4, 6, 8, 10, 12, 14, 16)}
-OVERSAMPLING = {4: (1.2, 2.5), 6: (1.2, 2.5), 8: (1.2, 2.5)}  # (least, greatest) of a support
+OVERSAMPLING = {4: (1.25, 2.5), 6: (1.25, 2.5), 8: (1.25, 2.5)}  # (least, greatest) of a support
 WIDE = (1.4, 2.5)  # of all others: below, the correction at the image's edge would magnify rounding errors
 
 

@@ -286,43 +286,6 @@ def along_v(grid, used, block0, block1, ny, forward, factors, twiddles):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def along_u(grid, used, row0, row1, nx, forward, factors, twiddles):
-    """Transform rows row0 ... row1 of grid (v, 2 u) in place; `used` (block,) tells which columns have something.
-
-    Forward, only the nx columns around zero frequency are written; backward, only those are read. (LANES at a time:
-    forward, a few beside them are written too.)
-    """
-    n = LANES * used.size
-    x, y = np.empty(2 * LANES * n, grid.dtype), np.empty(2 * LANES * n, grid.dtype)
-    low, high = nx - nx // 2, n - nx // 2
-    a, b = (0, LANES) if forward else (LANES, 0)
-    for first in range(row0, row1, LANES):
-        rows = min(LANES, row1 - first)
-        for block in range(used.size):
-            at = LANES * block
-            for k in range(LANES * at * 2, LANES * (at + LANES) * 2):
-                x[k] = 0
-            for lane in range(rows):
-                if forward and used[block]:
-                    for k in range(at, at + LANES):
-                        x[2 * LANES * k + lane] = grid[first + lane, 2 * k]
-                        x[2 * LANES * k + LANES + lane] = grid[first + lane, 2 * k + 1]
-                elif not forward:
-                    for k in range(at, at + LANES):
-                        if k < low or k >= high:
-                            x[2 * LANES * k + LANES + lane] = grid[first + lane, 2 * k]
-                            x[2 * LANES * k + lane] = grid[first + lane, 2 * k + 1]
-        transform_lanes(x, y, n, factors, twiddles)
-        for block in range(used.size):
-            at = LANES * block
-            if (used[block] and not forward) or (forward and (at < low or at + LANES > high)):
-                for lane in range(rows):
-                    for k in range(at, at + LANES):
-                        grid[first + lane, 2 * k] = x[2 * LANES * k + a + lane]
-                        grid[first + lane, 2 * k + 1] = x[2 * LANES * k + b + lane]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def clear(grid, used):
     """Zero the columns of grid (v, 2 u) that are `used`, LANES at a time."""
     for row in range(grid.shape[0]):

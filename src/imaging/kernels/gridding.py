@@ -16,14 +16,17 @@ on the number of threads.
 import numpy as np
 
 from imaging.kernels._jit import njit
+from imaging.kernels.gridding_runs import add, multiply, put, scale
 from imaging.kernels.gridding_sort import cell_of, first_run, sign_of
 from imaging.kernels.gridding_taps import TILE, gather, prefetch, row_stride, spread, taps
 
 BLOCK = 128  # samples placed at a time
-PORTION = 256
-"""Runs of a tile, counted from its first one, whose samples are summed in the buffer before it is added to the grid:
-one long sum in single precision would lose digits, and the correction of the kernel magnifies that at the corners."""
-AHEAD = 16  # runs between asking for a sample and using it
+MARGIN = 16  # numbers beyond a block that vectors may write
+PITCH = BLOCK + MARGIN
+PORTION = 64
+"""Runs of a tile, counted from its first one, whose samples are summed in single precision before these sums are added
+up in double: one long sum would lose digits, and the correction of the kernel magnifies that at the corners."""
+AHEAD = 6  # runs between asking for a sample and using it; more are gone from the nearest cache by then
 
 
 @njit(cache=True, inline="always")
@@ -79,34 +82,17 @@ def call_for(runs, run, nchan, nrow, samples):
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def coordinates(uvw, row, sign, freq_c, chan, first_plane, at, end, u, v, w, plane):
-    """(u, v, w) in wavelengths of one row's samples from `chan` on, for at ... end of the block."""
-    x, y, z = uvw[row, 0] * sign, uvw[row, 1] * sign, uvw[row, 2] * sign
-    for k in range(at, end):
-        f = freq_c[chan + k - at]
-        u[k], v[k], w[k] = x * f, y * f, z * f
-        plane[k] = first_plane
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def put(weight, first, at, end, re, im):
-    """re = weight[first...], flat, and im = 0, for at ... end of the block; re = 1 where `first` is negative."""
-    real = re.dtype.type
-    for i in range(end - at):
-        re[at + i] = weight[first + i] if first >= 0 else real(1)
-        im[at + i] = real(0)
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def multiply(vis, first, sign, at, end, re, im):
-    """Multiply re by vis[first...], flat, conjugate where `sign` is -1; vis is not looked at where re is 0."""
-    real = re.dtype.type
-    factor = real(sign)
-    for i in range(end - at):
-        wt, value = re[at + i], vis[first + i]
-        x, y = wt * value.real, wt * (factor * value.imag)
-        re[at + i] = x if wt != 0 else real(0)
-        im[at + i] = y if wt != 0 else real(0)
+def fetch(vis, weight, nvis, nweight, psf, rows, nchan, row, chan, sign, n, re, im, pitch, at):
+    """re, im = weight * vis of n samples for each right-hand side, `pitch` apart, from `at` on; see `grid_tiles`."""
+    nrhs = re.size // pitch
+    for r in range(nrhs):
+        first = (min(r, nweight - 1) * rows + row) * nchan + chan
+        put(re, r * pitch + at, n, weight, first if nweight > 0 else -1)
+        if nvis > 0 and r < nrhs - psf:
+            first = (min(r, nvis - 1) * rows + row) * nchan + chan
+            multiply(re, im, r * pitch + at, n, vis, first, re.dtype.type(sign))
+        else:
+            im[r * pitch + at : r * pitch + at + n] = 0
 
 
 @njit(cache=True, error_model="numpy")
@@ -143,16 +129,9 @@ def turn(re, im, at, c, s, sense, count):
         re[at + k], im[at + k] = x * c[k] - y * (sense * s[k]), y * c[k] + x * (sense * s[k])
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def add(vis, first, sign, at, end, re, im):
-    """vis[first...] += re + i sign im, for at ... end of the block."""
-    for i in range(end - at):
-        vis[first + i] += re[at + i] + 1j * (sign * im[at + i])
-
-
 @njit(cache=True, error_model="numpy")
-def move_plane(grid, p, buffer, slot, row0, column0, support, nu, onto_grid):
-    """Add a plane of a tile's buffer to the grid and clear it, or load it from the grid, which is periodic."""
+def add_plane(grid, p, buffer, sums, settled, slot, row0, column0, support, nu):
+    """Add a plane of a tile to the grid, which is periodic, and clear it; `sums` are looked at where `settled`."""
     size, stride = TILE + support, row_stride(support)
     nv = grid.shape[1]
     before, inside = min(max(-column0, 0), size), min(size, nu - column0)
@@ -162,46 +141,72 @@ def move_plane(grid, p, buffer, slot, row0, column0, support, nu, onto_grid):
             if end > begin:
                 cells = grid[p, y, 2 * (column0 + begin + wrap) : 2 * (column0 + end + wrap)]
                 local = buffer[slot + j * stride + 2 * begin : slot + j * stride + 2 * end]
-                if onto_grid:
+                if settled:
+                    total = sums[slot + j * stride + 2 * begin : slot + j * stride + 2 * end]
                     for i in range(cells.size):
-                        cells[i] += local[i]
-                    local[:] = 0
-                else:
-                    for i in range(cells.size):
-                        local[i] = cells[i]
+                        local[i] = grid.dtype.type(total[i] + local[i])
+                    total[:] = 0
+                for i in range(cells.size):
+                    cells[i] += local[i]
+                local[:] = 0
+
+
+@njit(cache=True, error_model="numpy")
+def load_plane(grid, p, buffer, slot, row0, column0, support, nu):
+    """Copy a plane of a tile from the grid."""
+    size, stride = TILE + support, row_stride(support)
+    nv = grid.shape[1]
+    before, inside = min(max(-column0, 0), size), min(size, nu - column0)
+    for j in range(size):
+        y = (row0 + j) % nv
+        for begin, end, wrap in ((0, before, nu), (before, inside, 0), (inside, size, -nu)):
+            if end > begin:
+                cells = grid[p, y, 2 * (column0 + begin + wrap) : 2 * (column0 + end + wrap)]
+                local = buffer[slot + j * stride + 2 * begin : slot + j * stride + 2 * end]
+                for i in range(cells.size):
+                    local[i] = cells[i]
+
+
+@njit(cache=True, error_model="numpy")
+def settle(buffer, sums):
+    """Add what a tile holds to its sums in double precision."""
+    for i in range(buffer.size):
+        sums[i] += buffer[i]
+    buffer[:] = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, starts, work, plane0, grid):
     """Spread the samples of some tiles onto some planes of the grid.
 
-    vis (rhs - psf or 1, row, chan), or of size 0; weight (rhs or 1, row, chan), or of size 0 for unit weights: samples
-    of weight zero are not looked at. The last `psf` right-hand sides, and all without vis, are of unit visibilities.
-    work (item, 3): tile, first and end plane, of all planes; `plane0` is the plane that grid[:, 0] stands for. grid
-    (rhs, plane, v, 2 u), re and im side by side, is added to. No two tiles of one call, or of calls at the same time,
-    may overlap in the same planes.
+    freq_c : frequency / c of the channels, 1/m, and MARGIN numbers more. vis (rhs - psf or 1, row, chan), or of size 0;
+    weight (rhs or 1, row, chan), or of size 0 for unit weights: samples of weight zero are not looked at. The last
+    `psf` right-hand sides, and all without vis, are of unit visibilities. work (item, 3): tile, first and end plane, of
+    all planes; `plane0` is the plane that grid[:, 0] stands for. grid (rhs, plane, v, 2 u), re and im side by side, is
+    added to. No two tiles of one call, or of calls at the same time, may overlap in the same planes.
     """
     ntaps, nrhs, half = len(support), grid.shape[0], len(support) // 2
     depth = ntaps if g.use_w else 1
     stride = row_stride(ntaps)
     plane_size = (TILE + ntaps) * stride
     buffer = np.zeros(nrhs * depth * plane_size + stride, coefficients.dtype)
+    sums = np.zeros(buffer.size)
     ku, kv, kw = np.ones_like(coefficients[0]), np.ones_like(coefficients[0]), np.ones_like(coefficients[0])
     plane_at = np.zeros(ntaps, np.intp)
-    u, v, w = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    u, v, w = np.empty(PITCH), np.empty(PITCH), np.empty(PITCH)
     cell_u, cell_v, plane = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
     zu, zv, zw = block(coefficients), block(coefficients), block(coefficients)
     c, s = block(coefficients), block(coefficients)
-    re, im = np.empty(nrhs * BLOCK, coefficients.dtype), np.empty(nrhs * BLOCK, coefficients.dtype)
+    re, im = np.zeros(nrhs * PITCH, coefficients.dtype), np.zeros(nrhs * PITCH, coefficients.dtype)
     rotated = g.shift_l != 0 or g.shift_m != 0 or g.shift_n != 0
-    nvis, nweight, nchan = vis.shape[0], weight.shape[0], freq_c.size
+    nvis, nweight, nchan = vis.shape[0], weight.shape[0], freq_c.size - MARGIN
     flat_vis, flat_weight = vis.reshape(-1), weight.reshape(-1)
     for item in range(work.shape[0]):
         tile, first_plane, end_plane = work[item]
         origin_v, origin_u = (tile // (g.nu // TILE)) * TILE, (tile % (g.nu // TILE)) * TILE
         run = first_run(runs, starts[tile], starts[tile + 1], first_plane - depth + 1)
         end_run = first_run(runs, run, starts[tile + 1], end_plane)
-        chan, current = -1, -1
+        chan, current, settled = -1, -1, False
         while run < end_run:
             count = 0
             while count < BLOCK and run < end_run:
@@ -209,20 +214,18 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, st
                 chan = max(chan, runs[run, 1])
                 n = min(end_chan - chan, BLOCK - count)
                 sign = sign_of(uvw[row, 0], uvw[row, 2], g)
-                coordinates(uvw, row, sign, freq_c, chan, runs[run, 3], count, count + n, u, v, w, plane)
-                for r in range(nrhs):
-                    v_at = (min(r, nvis - 1) * uvw.shape[0] + row) * nchan + chan
-                    w_at = (min(r, nweight - 1) * uvw.shape[0] + row) * nchan + chan
-                    at = r * BLOCK + count
-                    put(flat_weight, w_at if nweight > 0 else -1, at, at + n, re, im)
-                    if nvis > 0 and r < nrhs - psf:
-                        multiply(flat_vis, v_at, sign, at, at + n, re, im)
+                scale(u, count, n, uvw[row, 0] * sign, freq_c, chan)
+                scale(v, count, n, uvw[row, 1] * sign, freq_c, chan)
+                scale(w, count, n, uvw[row, 2] * sign, freq_c, chan)
+                plane[count : count + n] = runs[run, 3]
+                fetch(flat_vis, flat_weight, nvis, nweight, psf, uvw.shape[0], nchan, row, chan, sign, n, re, im, PITCH,
+                      count)  # fmt: skip
                 count, chan = count + n, chan + n
                 if chan == end_chan:
                     run, chan = run + 1, -1
                     prefetch(uvw, 3 * runs[min(run + AHEAD, runs.shape[0] - 1), 0])
-                    call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], vis)
-                    call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], weight)
+                    call_for(runs, run + AHEAD, nchan, uvw.shape[0], vis)
+                    call_for(runs, run + AHEAD, nchan, uvw.shape[0], weight)
                     if (run - starts[tile]) % PORTION == 0:
                         break
             place(u, g.scale_u, g.nu, origin_u, count, cell_u, zu)
@@ -232,7 +235,7 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, st
             if rotated:
                 rotations(u, v, w, g, count, c, s)
                 for r in range(nrhs):
-                    turn(re, im, r * BLOCK, c, s, -1, count)
+                    turn(re, im, r * PITCH, c, s, -1, count)
             for k in range(count):
                 p = plane[k]
                 if p != current:
@@ -240,8 +243,8 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, st
                         for q in range(max(current, first_plane), min(current + depth, p, end_plane)):
                             for r in range(nrhs):
                                 slot = (r * depth + q % depth) * plane_size
-                                move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
-                                           ntaps, g.nu, True)  # fmt: skip
+                                add_plane(grid[r], q - plane0, buffer, sums, settled, slot, origin_v - half,
+                                          origin_u - half, ntaps, g.nu)  # fmt: skip
                     current = p
                     for i in range(depth):
                         plane_at[i] = ((p + i) % depth) * plane_size
@@ -252,15 +255,17 @@ def grid_tiles(support, coefficients, g, uvw, freq_c, vis, weight, psf, runs, st
                 low, high = max(first_plane - p, 0), min(end_plane - p, depth)
                 start = cell_v[k] * stride + 2 * cell_u[k]
                 for r in range(nrhs):
-                    x, y = re[r * BLOCK + k], im[r * BLOCK + k]
+                    x, y = re[r * PITCH + k], im[r * PITCH + k]
                     if x != 0 or y != 0:
                         spread(support, buffer, start + r * depth * plane_size, plane_at, low, high, ku, kv, kw, x, y)
-            if run == end_run or (chan < 0 and (run - starts[tile]) % PORTION == 0):
-                for q in range(max(current, first_plane), min(current + depth, end_plane)):
-                    for r in range(nrhs):
-                        slot = (r * depth + q % depth) * plane_size
-                        move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
-                                   ntaps, g.nu, True)  # fmt: skip
+            if chan < 0 and run < end_run and (run - starts[tile]) % PORTION == 0:
+                settle(buffer, sums)
+                settled = True
+        for q in range(max(current, first_plane), min(current + depth, end_plane)):
+            for r in range(nrhs):
+                slot = (r * depth + q % depth) * plane_size
+                add_plane(grid[r], q - plane0, buffer, sums, settled, slot, origin_v - half, origin_u - half, ntaps,
+                          g.nu)  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -270,7 +275,7 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
     work (item, 3): tile, first and end run. vis (rhs, row, chan) is added to, at the samples of those runs only.
     """
     real, flat_vis = coefficients.dtype.type, vis.reshape(-1)
-    ntaps, nrhs, half = len(support), grid.shape[0], len(support) // 2
+    ntaps, nrhs, half, nchan = len(support), grid.shape[0], len(support) // 2, freq_c.size - MARGIN
     depth = ntaps if g.use_w else 1
     stride = row_stride(ntaps)
     plane_size = (TILE + ntaps) * stride
@@ -278,12 +283,12 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
     buffer = np.zeros(nrhs * depth * plane_size + stride, coefficients.dtype)
     ku, kv, kw = np.ones_like(coefficients[0]), np.ones_like(coefficients[0]), np.ones_like(coefficients[0])
     plane_at = np.zeros(ntaps, np.intp)
-    u, v, w = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    u, v, w = np.empty(PITCH), np.empty(PITCH), np.empty(PITCH)
     cell_u, cell_v, plane = np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp), np.empty(BLOCK, np.intp)
     parts = np.empty((BLOCK, 3), np.intp)  # where the block's samples are: row, first channel, number
     zu, zv, zw = block(coefficients), block(coefficients), block(coefficients)
     c, s = block(coefficients), block(coefficients)
-    re, im = np.empty(nrhs * BLOCK, coefficients.dtype), np.empty(nrhs * BLOCK, coefficients.dtype)
+    re, im = np.zeros(nrhs * PITCH, coefficients.dtype), np.zeros(nrhs * PITCH, coefficients.dtype)
     rotated = g.shift_l != 0 or g.shift_m != 0 or g.shift_n != 0
     for item in range(work.shape[0]):
         tile, run, end_run = work[item]
@@ -298,13 +303,16 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
                 chan = max(chan, runs[run, 1])
                 n = min(end_chan - chan, BLOCK - count)
                 sign = sign_of(uvw[row, 0], uvw[row, 2], g)
-                coordinates(uvw, row, sign, freq_c, chan, runs[run, 3], count, count + n, u, v, w, plane)
+                scale(u, count, n, uvw[row, 0] * sign, freq_c, chan)
+                scale(v, count, n, uvw[row, 1] * sign, freq_c, chan)
+                scale(w, count, n, uvw[row, 2] * sign, freq_c, chan)
+                plane[count : count + n] = runs[run, 3]
                 parts[nparts, 0], parts[nparts, 1], parts[nparts, 2] = row, chan, n
                 count, chan, nparts = count + n, chan + n, nparts + 1
                 if chan == end_chan:
                     run, chan = run + 1, -1
                     prefetch(uvw, 3 * runs[min(run + AHEAD, runs.shape[0] - 1), 0])
-                    call_for(runs, run + AHEAD, freq_c.size, uvw.shape[0], vis)
+                    call_for(runs, run + AHEAD, nchan, uvw.shape[0], vis)
             place(u, g.scale_u, g.nu, origin_u, count, cell_u, zu)
             place(v, g.scale_v, g.nv, origin_v, count, cell_v, zv)
             if g.use_w:
@@ -316,8 +324,8 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
                     for q in range(max(loaded, plane0), min(p + depth, end_plane)):
                         for r in range(nrhs):
                             slot = (r * depth + q % depth) * plane_size
-                            move_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half,
-                                       ntaps, g.nu, False)  # fmt: skip
+                            load_plane(grid[r], q - plane0, buffer, slot, origin_v - half, origin_u - half, ntaps,
+                                       g.nu)  # fmt: skip
                     current = p
                     for i in range(depth):
                         plane_at[i] = ((p + i) % depth) * plane_size
@@ -329,15 +337,15 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
                 start = cell_v[k] * stride + 2 * cell_u[k]
                 for r in range(nrhs):
                     x, y = gather(support, buffer, start + r * depth * plane_size, plane_at, low, high, ku, kv, kw)
-                    re[r * BLOCK + k], im[r * BLOCK + k] = x, y
+                    re[r * PITCH + k], im[r * PITCH + k] = x, y
             if rotated:
                 rotations(u, v, w, g, count, c, s)
                 for r in range(nrhs):
-                    turn(re, im, r * BLOCK, c, s, 1, count)
+                    turn(re, im, r * PITCH, c, s, 1, count)
             for r in range(nrhs):
-                at = r * BLOCK
+                at = r * PITCH
                 for i in range(nparts):
-                    row, chan_of_part, n = parts[i, 0], parts[i, 1], parts[i, 2]
+                    row, n = parts[i, 0], parts[i, 2]
                     sign = real(sign_of(uvw[row, 0], uvw[row, 2], g))
-                    add(flat_vis, (r * uvw.shape[0] + row) * freq_c.size + chan_of_part, sign, at, at + n, re, im)
+                    add(flat_vis, (r * uvw.shape[0] + row) * nchan + parts[i, 1], n, re, im, at, sign)
                     at += n

@@ -11,6 +11,7 @@ from imaging.algorithms.cycle_control import Limits, next_state, residual_statis
 from imaging.algorithms.joining import any_of_cube, integrate_cube
 from imaging.algorithms.masking import Noise, largest_sidelobe
 from imaging.errors import ImagingError
+from imaging.image import term
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
 from imaging.log import logger
@@ -26,8 +27,9 @@ def decide(
     """Write the `state` of this cycle; in the first one there is no `previous` state or `minor` result.
 
     Planes that are cleaned together are judged together, by their integrated image: that takes their weights, `sumwt`.
+    Of Taylor terms the first one counts.
     """
-    image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
+    image, beam_image, pb_image = (term(load_image(path), 0) for path in (residual, psf, pb))
     shape = image.data.shape
     valid = pb_image.usable(shape, config.primary_beam.pblimit) & beam_image.usable(shape)
     limits = Limits(**{name: getattr(config.clean, name) for name in LIMITS})

@@ -9,6 +9,7 @@ import numpy as np
 from imaging.algorithms.weighting import Density, Scheme, Taper, imaging_weight, row_chunks
 from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path
+from imaging.io.density_file import load_density
 from imaging.io.visibility_store import VisibilityStore, new_array
 from imaging.log import logger
 from imaging.stages.plan import open_store
@@ -18,12 +19,15 @@ DENSITY_BYTES = 2**30
 """Density grids held at a time; cubes take their channels in turns."""
 
 
-def weights(vis: str, *, weights: str, config) -> None:
-    """Write the directory `weights`: part000.npy, … (row, chan) float32, one a part of the store, and weights.json."""
+def weights(vis: str, gridwt: str = "", *, weights: str, config) -> None:
+    """Write the directory `weights`: part000.npy, … (row, chan) float32, one a part of the store, and weights.json.
+
+    `gridwt` is the density of all data, where this store holds only a share of them (stage density).
+    """
     store, grid, channel_map = open_store(vis, config.image)
     check_cell(store.meta["max_uv_wavelengths"], max(config.image.cell))
-    scheme = _scheme(config.weighting)
-    per_channel = _per_channel(config)
+    scheme = make_scheme(config.weighting)
+    per_channel = own_densities(config)
     planes = at_once = len(grid.freq)
     if scheme.needs_density and per_channel:
         at_once = max(DENSITY_BYTES // (8 * grid.shape[0] * grid.shape[1]), 1)
@@ -36,9 +40,11 @@ def weights(vis: str, *, weights: str, config) -> None:
             if scheme.needs_density:
                 grids = count if per_channel else 1
                 density = Density(scheme, config.image.cell, config.image.imsize, grids, per_channel)
-                for _, _, samples, _ in _samples(store, channel_map, first, count, per_channel):
+                if gridwt:
+                    density.grid[:], density.gridded[:] = load_density(gridwt, first, density.grid.shape)
+                for _, _, samples, _ in () if gridwt else each_sample(store, channel_map, first, count, per_channel):
                     density.add(*samples)
-            for i, place, samples, plane in _samples(store, channel_map, first, count, per_channel):
+            for i, place, samples, plane in each_sample(store, channel_map, first, count, per_channel):
                 made = imaging_weight(scheme, density, *samples)
                 out[i][place] = made
                 _add_sums(sums, made.astype(np.float64), samples[1], plane)
@@ -47,14 +53,14 @@ def weights(vis: str, *, weights: str, config) -> None:
         (folder / "weights.json").write_text(json.dumps(_summary(scheme, sums), indent=1, sort_keys=True) + "\n")
 
 
-def _per_channel(config) -> bool:
+def own_densities(config) -> bool:
     """Whether each plane of a cube has a density of its own: planes cleaned together want one psf, as far as may be."""
     wanted = config.weighting.perchanweightdensity
     own = "channels" not in config.clean.join if wanted == "auto" else wanted == "true"
     return config.image.specmode == "cube" and own
 
 
-def _samples(store: VisibilityStore, channel_map, first: int, count: int, per_channel: bool):
+def each_sample(store: VisibilityStore, channel_map, first: int, count: int, per_channel: bool):
     """(part, (rows, channels), (uvw, weight, freq, plane), plane) of samples of some image channels.
 
     The inner plane is that of the density: from `first`, or 0 where all channels share one.
@@ -90,7 +96,7 @@ def _summary(scheme: Scheme, sums: np.ndarray) -> dict:
             "noise_increase": noise.tolist()}  # fmt: skip
 
 
-def _scheme(section) -> Scheme:
+def make_scheme(section) -> Scheme:
     taper = None
     if section.uvtaper:
         major, minor = (section.uvtaper[0], section.uvtaper[min(1, len(section.uvtaper) - 1)])

@@ -276,7 +276,7 @@ class Clean(Section):
     """Scale sizes in pixels, for multiscale, mtmfs and wideband: [0, 5, 15]; none are automatic ones for wideband."""
     smallscalebias: float = Field(0.0, ge=-1, le=1)
     """Preference for small scales, for multiscale and mtmfs."""
-    scalebias: float = Field(0.6, gt=0, le=1)
+    scalebias: float = Field(0.5, gt=0, le=1)
     """Preference for small scales, for wideband: the peak counts so much less for half the scale."""
     join: Annotated[tuple[Literal["channels", "polarizations"], ...], BeforeValidator(as_list)] = ()
     """Axes of which all planes get each component, for wideband: [channels, polarizations]."""

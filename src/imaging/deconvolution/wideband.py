@@ -38,7 +38,7 @@ class Options:
     """
 
     scales: tuple[float, ...] = ()
-    scalebias: float = 0.6
+    scalebias: float = 0.5
     scale_shape: str = "tapered-quadratic"
     join: tuple[str, ...] = ()
     squared_join: bool = False

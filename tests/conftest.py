@@ -44,7 +44,8 @@ def unpacked(data, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_sky():
     """Components in tiny_ms: 1 Jy at the centre, a polarised 0.5 Jy point and a Gaussian off it."""
-    from imaging.algorithms.simulation import Component, lm_to_radec
+    from imaging.algorithms.components import Component
+    from imaging.image import lm_to_radec
 
     arcsec = np.radians(1 / 3600)
     ra, dec = lm_to_radec(np.array([0, 180, -240]) * arcsec, np.array([0, 120, 60]) * arcsec, TINY_CENTRE)

@@ -46,7 +46,7 @@ def test_a_number_that_is_not_one_is_refused():
 
 
 def test_codes_are_numbers_with_a_sentence():
-    assert [int(c) for c in StopCode] == list(range(10))
+    assert [int(c) for c in StopCode] == list(range(11))
     assert StopCode(8).sentence == "peak residual is below the n-sigma threshold"
     assert all(c.sentence for c in (*StopCode, *PlaneStop))
 

@@ -9,6 +9,13 @@ _EXPORTS = {
     "Grid": "image",
     "Beam": "image",
     "Names": "names",
+    "SerialImager": "serial_imager",
+    "Deconvolver": "deconvolver",
+    "Normalizer": "normalizer",
+    "PartImager": "part_imager",
+    "AutoMaskConfig": "automask",
+    "AutoMaskState": "automask",
+    "automask_plane": "automask",
     "load_image": "io.images",
     "save_image": "io.images",
 }

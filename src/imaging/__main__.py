@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--profile", default="default", help="as for run: default is this machine")
     check.set_defaults(call=_check)
 
+    plugins = commands.add_parser("plugins", help="list the deconvolvers, or try one of them or a script")
+    plugins.add_argument("name", nargs="?", help="try this one on small images: a name or the path of a script")
+    plugins.set_defaults(call=_plugins)
+
     warmup = commands.add_parser("warmup", help="compile the kernels once for this machine")
     warmup.set_defaults(call=_warmup)
 
@@ -91,6 +95,20 @@ def _init(arguments, further: list[str]) -> int:
                            next_step="name another one with --output")  # fmt: skip
     output.write_text(starter(arguments.ms))
     print(f"{output} written; now: imaging run {output}")
+    return 0
+
+
+def _plugins(arguments, further: list[str]) -> int:
+    from imaging import plugins
+
+    if arguments.name:
+        from imaging.testing import try_deconvolver
+
+        print(try_deconvolver(arguments.name))
+        return 0
+    for name, origin, summary in plugins.installed():
+        print(f"{name:16s} {origin:24s} {summary}")
+    print(f"{'mine.py':16s} {'a script of yours':24s} clean.deconvolver: path/to/mine.py (docs/plugins.md)")
     return 0
 
 

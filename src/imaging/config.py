@@ -8,15 +8,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from imaging import units
-from imaging.config_base import Angle, Duration, Flux, Fraction, Length, Memory, Section, as_list, explain, load_values
+from imaging.config_base import (
+    Angle,
+    Duration,
+    Flux,
+    Fraction,
+    Length,
+    Memory,
+    Section,
+    as_list,
+    as_word,
+    explain,
+    load_values,
+)
 from imaging.errors import ImagingError
+from imaging.plugins import DECONVOLVERS, check_name, deconvolver_version, is_builtin, is_script
 
 
 def _as_boxes(value: Any) -> Any:
@@ -158,6 +180,8 @@ class Weighting(Section):
     """Briggs' robustness: -2 is near uniform, 2 near natural."""
     noise: Flux = 1.0
     """Noise a visibility, for briggsabs."""
+    perchanweightdensity: Annotated[Literal["auto", "true", "false"], BeforeValidator(as_word)] = "auto"
+    """A weight density for each channel of a cube, or one for all; auto is one where clean joins the channels."""
     npixels: int = Field(0, ge=0)
     """Size of the uv box in pixels: superuniform (0 is 3), or the field of view of the density grid."""
     uvtaper: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
@@ -209,15 +233,71 @@ class PrimaryBeam(Section):
     """Level of the primary beam below which pixels are masked; negative leaves residual and image unmasked."""
 
 
+def _check_deconvolver(name: str) -> str:
+    try:
+        check_name(name)
+    except ImagingError as error:
+        raise ValueError(f"{error.expected}; {error.next_step}") from None
+    return name
+
+
+Deconvolver = Annotated[
+    str, AfterValidator(_check_deconvolver), Field(json_schema_extra={"examples": [*DECONVOLVERS, "mine.py"]})
+]
+
+
+class Scheduled(Section):
+    """From which cycle on another deconvolver works."""
+
+    cycle: int = Field(ge=0)
+    """First clean cycle in which it works, counted from 0."""
+    deconvolver: Deconvolver
+    """Minor-cycle algorithm."""
+
+
 class Clean(Section):
     """How the model is found."""
 
-    deconvolver: Literal["hogbom", "clark", "multiscale"] = "hogbom"
-    """Minor-cycle algorithm."""
+    deconvolver: Deconvolver = "hogbom"
+    """Minor-cycle algorithm: one of `imaging plugins`, or the path of a Python script (docs/plugins.md)."""
+    schedule: tuple[Scheduled, ...] = ()
+    """Other algorithms from later cycles on: [{cycle: 3, deconvolver: mine.py}]."""
+    script_planes: Literal["all", "channels", "polarizations", "single"] = "all"
+    """What a script gets in one call: all planes, all channels of one polarization, the reverse, or a single plane."""
+    script_mask: bool = True
+    """Scripts see zeros outside the mask, and what they add to the model there is dropped; false gives them all."""
+    script_timeout: Duration = 0.0
+    """Longest time that a script may take in a cycle: 1h; 0s for any."""
+    nterms: int = Field(2, ge=1, le=3)
+    """Taylor terms of the spectrum, for mtmfs: 1 flat, 2 with spectral index, 3 with curvature."""
+    reffreq: str = ""
+    """Frequency the Taylor terms are about, for mtmfs: 1.4GHz; '' for the middle of the band."""
     scales: tuple[Annotated[float, Field(ge=0)], ...] = ()
-    """Scale sizes in pixels, for multiscale: [0, 5, 15]."""
+    """Scale sizes in pixels, for multiscale, mtmfs and wideband: [0, 5, 15]; none are automatic ones for wideband."""
     smallscalebias: float = Field(0.0, ge=-1, le=1)
-    """Preference for small scales, for multiscale."""
+    """Preference for small scales, for multiscale and mtmfs."""
+    scalebias: float = Field(0.6, gt=0, le=1)
+    """Preference for small scales, for wideband: the peak counts so much less for half the scale."""
+    join: Annotated[tuple[Literal["channels", "polarizations"], ...], BeforeValidator(as_list)] = ()
+    """Axes of which all planes get each component, for wideband: [channels, polarizations]."""
+    squared_join: bool = False
+    """Find components in the root of the mean square of joined planes, not in their mean."""
+    fit_spectrum: Literal["none", "polynomial", "logpolynomial", "forced"] = "none"
+    """Smooth spectra of components over joined channels; forced takes them from spectrum_map."""
+    fit_terms: int = Field(2, ge=1, le=8)
+    """Terms of the spectra: 1 is flat, 2 a slope."""
+    spectrum_map: str = ""
+    """FITS image with a plane of spectral indices (and one of curvatures, ...), for fit_spectrum: forced."""
+    deconvolution_channels: int = Field(0, ge=0)
+    """Average joined channels to so many before they are cleaned; 0 for all. Needs fit_spectrum."""
+    automask_sigma: float = Field(0.0, ge=0)
+    """Clean to so many times the noise, then deeper where there are components already; 0 for not (wideband)."""
+    local_rms: Literal["none", "rms", "rms-with-min"] = "none"
+    """Take the noise of every place for itself when looking for components (wideband); with-min: negatives too."""
+    local_rms_window: float = Field(25.0, gt=0)
+    """FWHM of the Gaussian over which the local noise is measured, in beams."""
+    local_rms_strength: float = Field(1.0, ge=0, le=1)
+    """How much of the variation of the noise counts: 1 all of it, 0 nothing."""
     gain: float = Field(0.1, gt=0, le=1)
     """Fraction of the peak removed by each component."""
     niter: int = Field(0, ge=0)
@@ -238,6 +318,30 @@ class Clean(Section):
     """Most clean major cycles; -1 for no limit."""
     psfcutoff: float = Field(0.35, gt=0, lt=1)
     """Level of the psf above which the restoring beam is fitted."""
+    startmodel: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    """Sky to start from: a list of components (WSClean's text format), a model image on the same grid, or several."""
+    savemodel: Literal["none", "modelcolumn"] = "none"
+    """modelcolumn writes the visibilities of the final model to MODEL_DATA, the only thing ever written to data.vis."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, value: tuple[Scheduled, ...]) -> tuple[Scheduled, ...]:
+        cycles = [entry.cycle for entry in value]
+        if cycles != sorted(set(cycles)):
+            raise ValueError("each cycle once, in ascending order")
+        return value
+
+    @property
+    def multiterm(self) -> bool:
+        """Whether the model has Taylor terms, and the final products a file for each."""
+        return self.deconvolver == "mtmfs"
+
+    @field_validator("reffreq")
+    @classmethod
+    def _check_reffreq(cls, value: str) -> str:
+        if value and units.parse_quantity(value, units.FREQUENCY, "Hz") <= 0:
+            raise ValueError("a frequency above zero, such as 1.4GHz")
+        return value
 
 
 class Mask(Section):
@@ -280,6 +384,8 @@ class Restore(Section):
     """'' for each channel's own beam, 'common', or [bmaj, bmin, bpa]."""
     pbcor: bool = False
     """Also make the primary-beam-corrected image."""
+    components: bool = False
+    """Also write the model as a list of components with spectra, in WSClean's text format."""
 
     @field_validator("restoringbeam")
     @classmethod
@@ -314,6 +420,10 @@ class Config(Section):
     clean: Clean = Field(default_factory=Clean)
     mask: Mask = Field(default_factory=Mask)
     restore: Restore = Field(default_factory=Restore)
+    _given: dict = PrivateAttr(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.model_dump() == other.model_dump()
 
     @field_validator("name")
     @classmethod
@@ -335,27 +445,102 @@ class Config(Section):
         except ValidationError as error:
             raise explain(error, cls) from None
         config._check_together()
+        config._given = values
         return config
 
     def _check_together(self) -> None:
         """Values that are right by themselves but not with each other."""
         scales, smallest = self.clean.scales, min(self.image.imsize)
-        if self.clean.deconvolver == "multiscale" and not scales:
+        if "multiscale" in self.deconvolvers() and not scales:
             raise ImagingError("The deconvolver multiscale has no scales.", got="clean.scales: []",
                                expected="sizes in pixels, from 0 to that of the largest structure",
                                next_step="set clean.scales: [0, 5, 15], or clean.deconvolver: hogbom")  # fmt: skip
-        if self.clean.deconvolver == "multiscale" and max(scales) > smallest / 2:
+        if {"multiscale", "mtmfs", "wideband"} & set(self.deconvolvers()) and max(scales, default=0) > smallest / 2:
             raise ImagingError("A scale is too large for the image.", got=f"clean.scales: {list(scales)}",
                                expected=f"at most {smallest // 2}, half of image.imsize",
                                next_step="leave out the largest scales, or make a larger image")  # fmt: skip
+        self._check_joining()
+        if "mtmfs" in self.deconvolvers():
+            self._check_multiterm()
+        planes = units.parse_stokes(self.image.stokes)
+        if self.clean.startmodel and not set(planes) <= set("IQUV"):
+            raise ImagingError("A sky to start from is in Stokes parameters.", got=f"image.stokes: {self.image.stokes}",
+                               expected="I, Q, U, V or some of them with clean.startmodel",
+                               next_step="set image.stokes: I, or leave clean.startmodel empty")  # fmt: skip
+        if self.restore.components and planes[0] != "I":
+            raise ImagingError("Components are those of Stokes I.", got=f"image.stokes: {self.image.stokes}",
+                               expected="Stokes I among the planes, with restore.components",
+                               next_step="set image.stokes: I, or restore.components: false")  # fmt: skip
         if self.image_format == "fits":
             from imaging.io.fits import stokes_axis
 
             stokes_axis(units.parse_stokes(self.image.stokes))
+        if self.clean.savemodel != "none" and self.data.datacolumn == "model":
+            raise ImagingError("The column that is imaged would be overwritten.", got="clean.savemodel: modelcolumn",
+                               expected="clean.savemodel: none, with data.datacolumn: model",
+                               next_step="image another column, or leave out clean.savemodel")  # fmt: skip
         if self.primary_beam.pbmodel == "image" and not self.primary_beam.pbimage:
             raise ImagingError("No primary-beam image is named.", got="primary_beam.pbimage: ''",
                                expected="a FITS image, with pbmodel: image",
                                next_step="set primary_beam.pbimage, or primary_beam.pbmodel: auto")  # fmt: skip
+
+    def _check_joining(self) -> None:
+        """What only the deconvolver wideband does, and what its parts need of each other."""
+        clean = self.clean
+        chosen = [name for name in WIDEBAND if getattr(clean, name) != Clean.model_fields[name].default]
+        if set(self.deconvolvers()) <= {"hogbom", "clark", "multiscale", "mtmfs"} and chosen:
+            name = chosen[0]
+            raise ImagingError(f"The deconvolver {clean.deconvolver} knows no clean.{name}.",
+                               got=f"clean.{name}: {self.model_dump(mode='json')['clean'][name]}",
+                               expected="clean.deconvolver: wideband",
+                               next_step=f"set clean.deconvolver: wideband, or leave out clean.{name}")  # fmt: skip
+        joined = "channels" in clean.join or not all(map(is_builtin, self.deconvolvers()))
+        for name in ("fit_spectrum", "deconvolution_channels"):
+            if getattr(clean, name) not in ("none", 0) and not (joined and self.image.specmode == "cube"):
+                raise ImagingError(f"clean.{name} needs joined channels.",
+                                   got=f"clean.join: {list(clean.join)}, image.specmode: {self.image.specmode}",
+                                   expected="clean.join: [channels] and image.specmode: cube",
+                                   next_step="set these, with image.width the number of channels of a plane"
+                                   )  # fmt: skip
+        if clean.deconvolution_channels and clean.fit_spectrum == "none":
+            raise ImagingError("Fewer deconvolution channels need a spectrum to be interpolated by.",
+                               got="clean.fit_spectrum: none", expected="polynomial, logpolynomial or forced",
+                               next_step="set clean.fit_spectrum: polynomial, or clean.deconvolution_channels: 0"
+                               )  # fmt: skip
+        if (clean.fit_spectrum == "forced") != bool(clean.spectrum_map):
+            raise ImagingError("clean.spectrum_map goes with clean.fit_spectrum: forced.",
+                               got=f"fit_spectrum: {clean.fit_spectrum}, spectrum_map: {clean.spectrum_map!r}",
+                               expected="both, or neither", next_step="set both or leave out both")  # fmt: skip
+
+    @property
+    def joined(self) -> bool:
+        """Whether planes of different channels are cleaned together."""
+        return "channels" in self.clean.join and self.image.specmode == "cube"
+
+    def _check_multiterm(self) -> None:
+        """What Taylor terms do not go with."""
+        if self.deconvolvers() != ["mtmfs"]:
+            raise ImagingError("The deconvolver mtmfs cannot take turns with others: its planes are Taylor terms.",
+                               got=", ".join(self.deconvolvers()), expected="mtmfs in all cycles, or in none",
+                               next_step="leave it out of clean.schedule, or leave that empty")  # fmt: skip
+        if self.clean.savemodel != "none":
+            raise ImagingError("clean.savemodel does not know Taylor terms.",
+                               got="clean.deconvolver: mtmfs with clean.savemodel", expected="another deconvolver",
+                               next_step="leave out clean.savemodel")  # fmt: skip
+        if self.image.specmode != "mfs":
+            raise ImagingError("The deconvolver mtmfs makes one image of the whole band.",
+                               got=f"image.specmode: {self.image.specmode}", expected="image.specmode: mfs",
+                               next_step="set image.specmode: mfs, or another clean.deconvolver")  # fmt: skip
+        if self.clean.nterms > 1 and self.gridding.major_cycle != "exact":
+            raise ImagingError("Taylor terms need residuals from the visibilities.",
+                               got=f"gridding.major_cycle: {self.gridding.major_cycle}",
+                               expected="gridding.major_cycle: exact, where clean.nterms is above 1",
+                               next_step="set gridding.major_cycle: exact")  # fmt: skip
+
+    @property
+    def nterms(self) -> int:
+        """Taylor terms of the model: 1 unless the deconvolver has several."""
+        return self.clean.nterms if self.clean.multiterm else 1
 
     @classmethod
     def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -366,8 +551,20 @@ class Config(Section):
         """Everything as plain SI values, nested by section."""
         return json.loads(self.model_dump_json())
 
-    def settings(self, stage: str) -> dict:
-        """The plain values that one stage reads: what its job gets, and what makes it run again."""
+    def deconvolver_at(self, cycle: int) -> str:
+        """The deconvolver of a clean cycle: `clean.deconvolver`, or as `clean.schedule` says."""
+        due = [entry.deconvolver for entry in self.clean.schedule if entry.cycle <= cycle]
+        return due[-1] if due else self.clean.deconvolver
+
+    def deconvolvers(self) -> list[str]:
+        """All that some cycle may use, each once."""
+        return list(dict.fromkeys(self.deconvolver_at(c) for c in (0, *(entry.cycle for entry in self.clean.schedule))))
+
+    def settings(self, stage: str, cycle: int = 0) -> dict:
+        """The plain values that one stage reads: what its job gets, and what makes it run again.
+
+        Those of minor_cycle are of one `cycle`: its deconvolver, and none that this does not read.
+        """
         values, cut = self.values(), {}
         for path in READS[stage]:
             section, _, field = path.partition(".")
@@ -379,17 +576,27 @@ class Config(Section):
                 cut[section] = values[section]
         if stage == "ingest" and not (self.data.timeaverage or self.data.chanaverage > 1):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
+        if stage == "minor_cycle":
+            cut["clean"]["deconvolver"] = name = self.deconvolver_at(cycle)
+            cut["restore"]["components"] &= name == "wideband"  # there the shapes of scales are others for a list
+            if is_builtin(name):
+                for key in SCRIPTS:
+                    del cut["clean"][key]
+        if self.nterms == 1 and "clean.nterms" in READS[stage]:  # for any deconvolver: another one regrids nothing
+            cut["clean"] |= {"nterms": 1, "reffreq": ""}
         return cut
 
-    def provenance(self, given: dict) -> dict:
-        """What the headers of the final products say: what was set, as `given`, and the versions."""
+    def provenance(self) -> dict:
+        """What the headers of the final products say: what was set, in the words it was given in, and the versions."""
         from importlib.metadata import version
 
         packages = ("fringeflow", "numpy", "scipy", "numba", "python-casacore", "snakemake")
         return {
-            "config": _as_given(self.model_dump(mode="json", exclude_defaults=True), given),
+            "config": _as_given(self.model_dump(mode="json", exclude_defaults=True), self._given),
             "digest": digest(self.values()),
-            "versions": {package: version(package) for package in packages},
+            "versions": {"python": platform.python_version()}
+            | {package: version(package) for package in packages}
+            | {name: deconvolver_version(name) for name in self.deconvolvers() if not is_builtin(name)},
         }
 
     def identify_data(self) -> list[dict]:
@@ -409,48 +616,78 @@ class Config(Section):
         return [fingerprint(path, self.data.datacolumn) for path in self.data.vis]
 
     def check_files(self) -> None:
-        """Raises ImagingError where a mask or beam file of the user's is missing."""
-        for path in (*self.mask_files(), *self.pb_files()):
+        """Raises ImagingError where a file of the user's is missing, or a script is none."""
+        for name in filter(is_script, self.deconvolvers()):
+            from imaging.scripts import examine
+
+            examine(name)
+        for path in (*self.mask_files(), *self.pb_files(), *self.spectrum_files(), *self.sky_files()):
             if not Path(path).exists():
                 raise ImagingError(f"There is no file {path}.", got="no such file or directory",
-                                   expected="the mask or beam file named in the configuration",
-                                   next_step="check mask.mask and primary_beam.pbimage")  # fmt: skip
+                                   expected="the mask, beam, spectrum or sky model named in the configuration",
+                                   next_step="check mask.mask, primary_beam.pbimage, clean.spectrum_map and"
+                                   " clean.startmodel")  # fmt: skip
 
     def mask_files(self) -> list[str]:
         """Files among the user's masks: inputs of the automask stage."""
         texts = [m for m in self.mask.mask if isinstance(m, str) and "[" not in m]
         return texts if self.mask.usemask == "user" else []
 
+    def sky_files(self) -> list[str]:
+        """What the clean starts from: inputs of the startmodel stage."""
+        return list(self.clean.startmodel)
+
     def pb_files(self) -> list[str]:
         """The user's primary-beam image, where one is named."""
         return [self.primary_beam.pbimage] if self.primary_beam.pbmodel == "image" else []
 
+    def spectrum_files(self) -> list[str]:
+        """The user's map of spectra, where one is named."""
+        return [self.clean.spectrum_map] if self.clean.spectrum_map else []
+
 
 _GRID = ("image.imsize", "image.cell", "image.specmode", "image.nchan", "image.start", "image.width", "image.restfreq")
+_TERMS = ("clean.nterms", "clean.reffreq")
 _SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.backend", "gridding.memory")
+
+WIDEBAND = ("join", "squared_join", "fit_spectrum", "deconvolution_channels", "automask_sigma", "local_rms")
+"""Settings of `clean` that no other built-in deconvolver has."""
+
+SCRIPTS = ("script_planes", "script_mask")
+"""Settings of `clean` that no built-in deconvolver has."""
 
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
-    "weights": ("weighting.*", *_GRID),
-    "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID),
+    "weights": ("weighting.*", "clean.join", *_GRID),
+    "psf": (*_SUMS, "clean.psfcutoff", "compat", *_GRID, *_TERMS),
     "psf_double": (*_SUMS, *_GRID),
-    "pb": ("primary_beam.*", *_GRID),
-    "major_cycle": (*_SUMS, *_GRID),
+    "pb": ("primary_beam.*", *_GRID, *_TERMS),
+    "startmodel": (*_GRID, *_TERMS),
+    "major_cycle": (*_SUMS, *_GRID, *_TERMS),
     "automask": ("mask.*", "primary_beam.pblimit", "compat"),
     "decide": ("clean.niter", "clean.threshold", "clean.nsigma", "clean.cycleniter", "clean.cyclefactor",
-               "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "compat", "mask.usemask",
+               "clean.minpsffraction", "clean.maxpsffraction", "clean.nmajor", "clean.join", "clean.squared_join",
+               "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
-    "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat"),
+    "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat",
+                    "restore.components", *(f"clean.{name}" for name in SCRIPTS),
+                    *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_terms",
+                    "clean.spectrum_map", "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
+    "mfs": ("restore.restoringbeam", "clean.psfcutoff", "compat"),
     "pbcor": ("primary_beam.pblimit",),
+    "components": ("clean.deconvolver", "clean.join", "clean.fit_spectrum", "clean.fit_terms"),
+    "restore_terms": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
+    "pbcor_terms": ("primary_beam.pblimit",),
     "report": (*_SUMS, *_GRID),
+    "savemodel": ("data.*", "image.stokes", "image.phasecenter", *_SUMS, *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""
 
 
 def _as_given(chosen: dict, given: dict) -> dict:
-    """`given` at the keys of `chosen`."""
-    return {k: _as_given(v, given[k]) if isinstance(v, dict) else given[k] for k, v in chosen.items() if k in given}
+    """`given` at the keys of `chosen`; the value itself where it was not given by its key."""
+    return {k: _as_given(v, given.get(k) or {}) if isinstance(v, dict) else given.get(k, v) for k, v in chosen.items()}
 
 
 def digest(values: dict) -> str:

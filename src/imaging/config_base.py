@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -32,6 +32,11 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 def as_list(value: Any) -> Any:
     """One value where a list may be given; none for an empty one."""
     return value if isinstance(value, (list, tuple)) else [] if value in ("", None) else [value]
+
+
+def as_word(value: Any) -> Any:
+    """true and false where other words are possible too."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 class Section(BaseModel):
@@ -95,6 +100,7 @@ def explain(error: ValidationError, declaration: type[Section]) -> ImagingError:
     section, known = declaration, list(declaration.model_fields)
     for part in path[:-1]:
         annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        annotation = next(iter(get_args(annotation)), annotation)  # of a list of sections
         if isinstance(annotation, type) and issubclass(annotation, Section):
             section, known = annotation, list(annotation.model_fields)
     key = ".".join(path)

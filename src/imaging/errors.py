@@ -29,5 +29,9 @@ class ImagingError(Exception):
         return _rebuild, (type(self), self.what, self.got, self.expected, self.next_step)
 
 
+class LifecycleError(ImagingError, RuntimeError):
+    """A verb of the API out of its order."""
+
+
 def _rebuild(cls, what, got, expected, next_step):
     return cls(what, got=got, expected=expected, next_step=next_step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -72,9 +73,29 @@ class Image:
         return np.broadcast_to(self.valid, shape).copy()
 
 
+def term(image: Image, number: int) -> Image:
+    """One Taylor term of an image of several (header NTERMS), as an image of one channel; else the image as it is."""
+    if "NTERMS" not in image.header:
+        return image
+    part, grid = slice(number, number + 1), image.grid
+    header = {key: value for key, value in image.header.items() if key != "NTERMS"}
+    return replace(image, data=image.data[part], grid=replace(grid, freq=grid.freq[part], width=grid.width[part]),
+                   beams=image.beams[part], valid=None if image.valid is None else image.valid[part],
+                   header=header | {"TERM": (number, "Taylor term, about the frequency of this channel")}
+                   )  # fmt: skip
+
+
 def radec_to_lmn(ra, dec, centre) -> tuple:
     """Direction cosines (l east, m north, n towards the centre) of ra, dec about `centre`, all rad (SIN projection)."""
     ra0, dec0 = centre
     cd, sd, cd0, sd0 = np.cos(dec), np.sin(dec), np.cos(dec0), np.sin(dec0)
     c = np.cos(np.asarray(ra) - ra0)
     return cd * np.sin(np.asarray(ra) - ra0), sd * cd0 - cd * sd0 * c, sd * sd0 + cd * cd0 * c
+
+
+def lm_to_radec(l, m, centre) -> tuple:
+    """Inverse of radec_to_lmn on the visible hemisphere."""
+    ra0, dec0 = centre
+    n = np.sqrt(1 - np.asarray(l) ** 2 - np.asarray(m) ** 2)
+    dec = np.arcsin(m * math.cos(dec0) + n * math.sin(dec0))
+    return ra0 + np.arctan2(l, n * math.cos(dec0) - m * math.sin(dec0)), dec

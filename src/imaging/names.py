@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor")
+TERMS = {"psf": 5, "pb": 3, "sumwt": 5, "residual": 3, "model": 3, "image": 3}
+"""Products that have a file for each Taylor term, such as psf.tt0, and how many at most."""
+IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor",
+          "image.mfs", "image.mfs.pbcor", "residual.mfs", "model.mfs", "psf.mfs", "startmodel",
+          "alpha", "alpha.error", "beta", "alpha.pbcor", "beta.pbcor",
+          *(f"{product}.tt{t}" for product, most in TERMS.items() for t in range(most)),
+          *(f"image.tt{t}.pbcor" for t in range(TERMS["image"])))  # fmt: skip
 OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor": ".minor.json",
           "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json",
-          "psf_double": ".psf_double"}  # fmt: skip
+          "psf_double": ".psf_double", "memory": ".memory.pickle",
+          "components": ".components.txt", "savemodel": ".savemodel.json"}  # fmt: skip
 SUFFIX = {"fits": ".fits", "casa": ""}
 
 
@@ -39,9 +46,14 @@ class Names:
             raise KeyError(product)
         return f"{stem}.{product}{SUFFIX[self.image_format]}"
 
+    def terms(self, product: str, count: int, ending: str = "") -> list[str]:
+        """Paths of a final product's Taylor terms: `terms("image", 2)` is those of image.tt0 and image.tt1."""
+        return [self.path(f"{product}.tt{t}{ending}") for t in range(count)]
+
     def final_images(self) -> list[str]:
-        """Paths that final images of this run may have, in either format."""
-        return [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
+        """Paths that final images of this run may have, in either format, and the list of its components."""
+        images = [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
+        return [*images, self.path("components")]
 
     def parse(self, path: str) -> tuple[str, int | str | None]:
         """The product and the cycle of a path of this run. Raises ValueError for any other path."""
@@ -64,7 +76,7 @@ class Names:
 
     def __getattr__(self, product: str):
         """`names.psf()`, `names.residual(3)`, `names.image_pbcor()`."""
-        product = product.replace("image_pbcor", "image.pbcor")
+        product = product.replace("_mfs", ".mfs").replace("_pbcor", ".pbcor")
         if product.startswith("_") or not (product in IMAGES or product in OTHERS):
             raise AttributeError(product)
         return lambda cycle=None: self.path(product, cycle)

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from imaging import units
-from imaging.config_base import Angle, Duration, Flux, Length, Section, explain, load_values, quantity
+from imaging.config_base import Angle, Duration, Flux, Length, Section, as_list, explain, load_values, quantity
 
 Frequency = quantity(units.FREQUENCY, "Hz", "1.4GHz")
 Fluxes = tuple[Flux, Flux, Flux, Flux]
@@ -29,8 +29,8 @@ class Source(Section):
     """Offset east and north of that, in the plane of the image: [3arcmin, -20arcsec]."""
     flux: Fluxes | Flux = 1.0
     """Flux density at reffreq, integrated over the source: Stokes I, or [I, Q, U, V]."""
-    spectral_index: float = 0.0
-    """Exponent of the frequency."""
+    spectral_index: Annotated[tuple[float, ...], BeforeValidator(as_list)] = ()
+    """Exponent of the frequency, or [index, curvature, ...]: flux x^(index + curvature log10 x), x = freq/reffreq."""
     size: tuple[str, ...] = ()
     """FWHM and position angle of a Gaussian [major, minor, pa]; none for a point."""
 
@@ -86,8 +86,10 @@ class Observation(Section):
     """Frequency at which flux densities are given; 0Hz for the middle of the band."""
     pbmodel: Literal["auto", "airy", "cosine", "cos3", "gaussian", "polynomial", "none"] = "auto"
     """Primary beam that attenuates the sky in every channel, as `primary_beam.pbmodel` in imaging."""
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: tuple[Source, ...] = ()
     """The sky."""
+    skymodel: str = ""
+    """Further sky: a list of components (WSClean's text format), or a model image (Jy/pixel) about the phase centre."""
 
     @field_validator("phasecenter")
     @classmethod
@@ -101,6 +103,8 @@ class Observation(Section):
             raise ValueError("a first hour angle before the last one")
         if min(self.every, self.integration, self.chanwidth, self.startfreq) <= 0:
             raise ValueError("times and frequencies above zero")
+        if not (self.sources or self.skymodel):
+            raise ValueError("some sources, or a skymodel")
         return self
 
     @classmethod

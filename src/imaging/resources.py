@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaging.errors import ImagingError
+from imaging.plugins import is_builtin
 
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
-          "decide": 6, "minor_cycle": 14, "restore": 12, "pbcor": 5, "report": 4}  # fmt: skip
+          "startmodel": 6, "components": 4,
+          "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "restore_terms": 12, "pbcor_terms": 6,
+          "report": 4, "savemodel": 4}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
-GRIDDING = ("psf", "psf_double", "major_cycle", "report")
+SCRIPT_PLANES = 30
+"""Further ones of a script: its process has its own, in float64."""
+GRIDDING = ("psf", "psf_double", "major_cycle", "report", "savemodel")
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,15 @@ def estimate(config, stage: str) -> Estimate:
     # psf_double takes one channel at a time, for all polarisations.
     image_mb = (nx * ny * 4 if stage == "psf_double" else _image_bytes(config)) / 2**20
     memory = 500 + PLANES[stage] * image_mb
+    if stage == "minor_cycle" and config.clean.multiterm:
+        memory += 2 * max(len(config.clean.scales), 1) * image_mb  # residuals of each term and scale
     if stage in GRIDDING:
         memory += 1.5 * config.gridding.memory / 2**20
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
     minutes = 10 + (20 * data_gb if stage in (*GRIDDING, "ingest", "weights") else 0) + image_mb / 16
+    if stage == "minor_cycle" and not all(map(is_builtin, config.deconvolvers())):
+        memory += SCRIPT_PLANES * image_mb
+        minutes += config.clean.script_timeout / 60
     return Estimate(round(memory), round(minutes))
 
 
@@ -41,7 +51,7 @@ def _image_bytes(config) -> int:
 
     nx, ny = config.image.imsize
     planes = len(parse_stokes(config.image.stokes)) * (_channels(config) if config.image.specmode == "cube" else 1)
-    return nx * ny * planes * 4
+    return nx * ny * planes * 4 * (2 * config.nterms - 1)
 
 
 def _channels(config) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -21,13 +19,17 @@ from imaging.check import check
 from imaging.config import Config, load_values
 from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path, remove_partial
+from imaging.io.lock import locked
 from imaging.log import FAILED
 from imaging.names import Names
+from imaging.progress import cycle_line, image_line
+from imaging.serial_notes import check_serial
 from imaging.state import CleanState
-from imaging.units import format_angle, format_flux
 
 MARK = "FRINGEFLOW_RUN"
 """Environment variable by which the processes of a run are known, also when their parent is gone."""
+SAID = ("ingest", "weights", "psf", "pb", "startmodel", "restore", "pbcor", "components")
+"""Stages that are named as they begin."""
 
 
 SHOWS_ONLY = ("-n", "--dry-run", "--dryrun", "--lint", "--summary", "--dag")
@@ -49,7 +51,8 @@ def run(configfile: Path, cores: int | None, profile: str, overrides: tuple[str,
                "--rerun-incomplete", "--nolock", *(["--cores", str(cores)] if cores else [])]  # fmt: skip
     if dry_run or any(option in further for option in SHOWS_ONLY):
         return _show(command, values, further, dry_run)
-    with _locked(Path(names.folder)):
+    check_serial(config, config.identify_data(), names)
+    with locked(Path(names.folder)):
         mark = f"{os.path.abspath(names.folder)}"
         _clear(names, mark)
         effective = Path(names.folder) / f"{names.name}.config.yaml"
@@ -112,25 +115,6 @@ def _write_yaml(values: dict, path: Path) -> None:
 
     with atomic_path(path) as partial:
         partial.write_text(yaml.safe_dump(values, sort_keys=False))
-
-
-@contextlib.contextmanager
-def _locked(folder: Path):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")  # noqa: SIM115  (held open while the run lasts)
-    except OSError as error:
-        raise ImagingError(f"Results cannot be written to {folder}.", got=error.strerror,
-                           expected="a folder in which files can be made",
-                           next_step="change to another folder, or mend its permissions") from None  # fmt: skip
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ImagingError(f"{folder} is being worked on by another run.", got="its lock is taken",
-                               expected="one run at a time for a name",
-                               next_step="wait for it to end, or choose another name") from None  # fmt: skip
-        yield
 
 
 def _clear(names: Names, mark: str) -> None:
@@ -262,7 +246,7 @@ class Progress:
                 if path not in self.shown and path.stat().st_mtime >= self.started:
                     state = CleanState.from_json(path.read_text())
                     self.shown.add(path)
-                    self._say_cycle(state, " exactly" if path.name.endswith(".exact.state.json") else "")
+                    self._line(cycle_line(state, exactly=path.name.endswith(".exact.state.json")))
         for words in lines:
             if len(words) == 2 and words[0] in ("rule", "checkpoint", "localrule", "localcheckpoint"):
                 self._say_stage(words[1].rstrip(":"))
@@ -272,20 +256,9 @@ class Progress:
             return
         if self.is_terminal:
             print(f"\r\033[K{stage} ...", end="", flush=True)
-        elif stage != self.stage and stage in ("ingest", "weights", "psf", "pb", "restore", "pbcor"):
+        elif stage != self.stage and stage.removesuffix("_terms") in SAID:
             self._line(stage)
         self.stage = stage
-
-    def _say_cycle(self, state: CleanState, how: str) -> None:
-        where = "in the mask" if state.mask_pixels else "in the image, the mask is empty"
-        line = (
-            f"cycle {state.cycle}{how}: peak {format_flux(state.peak or 0)}/beam {where}, {state.iterdone} iterations"
-        )
-        if state.stop:
-            line += f"; stop: {state.reason}"
-        else:
-            line += f"; cleaning to {format_flux(state.cycle_threshold)}/beam"
-        self._line(line)
 
     def _line(self, text: str) -> None:
         print(("\r\033[K" if self.is_terminal else "") + text, flush=True)
@@ -303,15 +276,7 @@ class Progress:
             report = json.loads(Path(self.names.report()).read_text())
         except FileNotFoundError:
             return ""
-        beams = [beam for beam in report["beams_rad"] if beam[0] > 0]
-        if report["image_peak"] is None or not beams:
-            return ""
-        major, minor, pa = max(beams)
-        more = f" (the largest of {len(beams)})" if len(set(map(tuple, beams))) > 1 else ""
-        return (
-            f", peak {format_flux(report['image_peak'])}/beam, rms {format_flux(report['image_rms'])}/beam,"
-            f" beam {format_angle(major)} x {format_angle(minor)}, PA {math.degrees(pa):.0f} deg{more}"
-        )
+        return image_line(report)
 
 
 def _explain(names: Names, log_path: Path, started: float) -> None:
@@ -319,7 +284,7 @@ def _explain(names: Names, log_path: Path, started: float) -> None:
     failures = []
     logs = {path: path.stat().st_mtime for path in Path(names.folder).glob("logs/*.log") if path != log_path}
     for path in sorted((path for path in logs if logs[path] >= started - 1), key=logs.get):
-        _, failed, message = path.read_text().rpartition(f"{FAILED} ")
+        _, failed, message = f"\n{path.read_text()}".rpartition(f"\n{FAILED} ")
         if failed:
             failures.append((path.name, message.partition("\n")[2].rstrip()))
     if failures:

@@ -19,7 +19,7 @@ class _Code(IntEnum):
 
 
 class StopCode(_Code):
-    """Why the whole clean stopped; tclean's numbers."""
+    """Why the whole clean stopped; tclean's numbers, and from 10 on ours."""
 
     GO_ON = 0, "not finished"
     NITER = 1, "iteration limit reached"
@@ -31,6 +31,7 @@ class StopCode(_Code):
     EMPTY_MASK = 7, "the mask is empty: nothing to clean"
     NSIGMA = 8, "peak residual is below the n-sigma threshold"
     NMAJOR = 9, "major-cycle limit reached"
+    DECONVOLVER = 10, "the deconvolver says that it is done"
 
 
 class PlaneStop(_Code):
@@ -47,7 +48,8 @@ class PlaneStop(_Code):
 
 @dataclass(frozen=True, slots=True)
 class PlaneResult:
-    """What a minor cycle did to one plane. Peaks are max |residual| in the mask (Jy/beam); model_flux in Jy."""
+    """What a minor cycle did to one plane. Peaks are max |residual| in the mask, peak_nomask that after it without
+    the mask (Jy/beam); model_flux in Jy."""
 
     chan: int
     pol: int
@@ -56,14 +58,21 @@ class PlaneResult:
     peak_after: float | None
     model_flux: float
     stop: PlaneStop
+    peak_nomask: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MinorResult:
-    """What a minor cycle did; `iterdone` counts the iterations of this cycle over all planes."""
+    """What a minor cycle did; `iterdone` counts the iterations of this cycle over all planes.
+
+    go_on : False where the deconvolver wants no further major cycle. judges : it compares with the final and the
+    n-sigma thresholds itself, with more than the peaks of pixels.
+    """
 
     iterdone: int
     planes: tuple[PlaneResult, ...] = ()
+    go_on: bool = True
+    judges: bool = False
 
     @property
     def model_flux(self) -> float:
@@ -75,7 +84,8 @@ class MinorResult:
     @classmethod
     def from_json(cls, text: str) -> MinorResult:
         data = json.loads(text)
-        return cls(data["iterdone"], tuple(PlaneResult(**p | {"stop": PlaneStop(p["stop"])}) for p in data["planes"]))
+        planes = tuple(PlaneResult(**p | {"stop": PlaneStop(p["stop"])}) for p in data["planes"])
+        return cls(data["iterdone"], planes, data["go_on"], data["judges"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from imaging.contracts import Meta
-from imaging.image import Beam
 
 SIZE = 64
 CELL = 1e-5
@@ -52,17 +51,18 @@ def _weights() -> None:
 def _masks() -> None:
     from imaging.algorithms import masking
 
-    beam = Beam(4 * CELL, 3 * CELL, 0.5)
     mask = np.zeros((SIZE, SIZE), bool)
     mask[20:30, 20:30] = True
-    masking.grow(masking.prune(mask, beam, (CELL, CELL), 0.3), np.ones_like(mask), 3)
+    masking.grow(masking.prune(mask, 3.0), np.ones_like(mask), 3)
 
 
 def _deconvolvers() -> None:
+    from imaging.algorithms.spectral_fitting import SpectralFitter
     from imaging.plugins import DECONVOLVERS, find_deconvolver
 
     psf = np.zeros((1, SIZE, SIZE), np.float32)
     psf[0, SIZE // 2, SIZE // 2] = 1
+    SpectralFitter("logpolynomial", 2, [1e9, 2e9], [1.0, 1.0]).fit_and_evaluate([1.0, 1.0])
     for name in DECONVOLVERS:
         meta = Meta(max_iterations=3, options={"scales": [0, 3], "smallscalebias": 0.0})
         residual, model = psf[None].copy(), np.zeros((1, 1, SIZE, SIZE), np.float32)

@@ -14,6 +14,7 @@ from imaging.algorithms.masking import (
     Noise,
     Thresholds,
     automask,
+    automask_plane,
     grow,
     make_thresholds,
     prune,
@@ -99,15 +100,16 @@ def test_sidelobe_level_ignores_the_main_lobe_at_any_angle():
     assert sidelobe_level(gaussian(Beam(7, 4, 0.6), CELL, (64, 64)), Beam(7, 4, -0.6), CELL) > 0.1
 
 
-def test_prune_uses_the_beam_area():
+def test_prune_keeps_regions_of_so_many_pixels():
     mask = np.zeros((40, 40), bool)
-    mask[5:9, 5:9] = True  # 16 pixels; the beam has 27.2
+    mask[5:9, 5:9] = True  # 16 pixels
     mask[20:22, 20:23] = True  # 6
-    np.testing.assert_array_equal(prune(mask, BEAM, CELL, 0.0), mask)
-    kept = prune(mask, BEAM, CELL, 0.3)
+    np.testing.assert_array_equal(prune(mask, 0.0), mask)
+    kept = prune(mask, 8.2)
     assert kept.sum() == 16
     assert mask.sum() == 22
-    assert not prune(mask, BEAM, CELL, 0.7).any()
+    assert not prune(mask, 16.1).any()
+    np.testing.assert_array_equal(prune(mask, 16.0), kept)
 
 
 def test_smoothing_one_pixel_gives_the_beam_s_ellipse():
@@ -119,6 +121,19 @@ def test_smoothing_one_pixel_gives_the_beam_s_ellipse():
             smooth_and_cut(mask, BEAM, CELL, factor, cut), gaussian(wide, CELL, (61, 61)) > cut
         )
     assert not smooth_and_cut(np.zeros((5, 5), bool), BEAM, CELL, 1.0, 0.01).any()
+    np.testing.assert_array_equal(smooth_and_cut(mask, BEAM, CELL, 0.0, 0.01), mask)
+
+
+def test_small_regions_are_measured_in_beam_areas():
+    bright = np.zeros((40, 40))
+    bright[10:13, 10:13] = 1.0  # 9 pixels; the beam has 27.2
+    options = AutomaskOptions(minbeamfrac=0.3)
+    everywhere, nowhere = np.ones((40, 40), bool), np.zeros((40, 40), bool)
+    for area, kept in ((None, True), (30.0, True), (30.1, False)):
+        mask, _ = automask_plane(
+            bright, everywhere, nowhere, nowhere, Thresholds(0.5, 0.2, -1.0, "noise"), BEAM, CELL, options, False, area
+        )  # fmt: skip
+        assert mask.any() == kept
 
 
 def test_finds_the_source_and_hardly_any_noise():

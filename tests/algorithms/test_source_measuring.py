@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from imaging.algorithms.simulation import Component, lm_to_radec
+from imaging.algorithms.components import Component
 from imaging.algorithms.source_measuring import measure_sources, robust_rms
-from imaging.image import Beam, Grid
+from imaging.image import Beam, Grid, lm_to_radec
 
 ARCSEC = np.radians(1 / 3600)
 BEAM = Beam(14 * ARCSEC, 9 * ARCSEC, np.radians(35))

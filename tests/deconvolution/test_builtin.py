@@ -8,7 +8,7 @@ import pytest
 from imaging.algorithms.beams import gaussian
 from imaging.algorithms.convolving import convolve_patch
 from imaging.contracts import Channel, Meta
-from imaging.deconvolution import clark, hogbom, multiscale
+from imaging.deconvolution import clark, hogbom, multiscale, wideband
 from imaging.image import Beam
 from imaging.state import PlaneStop
 
@@ -17,6 +17,8 @@ BUILT_IN = {
     "hogbom": (hogbom.deconvolve, {}),
     "clark": (clark.deconvolve, {"psfpatch": 31}),
     "multiscale": (multiscale.deconvolve, {"scales": [0, 4, 9], "smallscalebias": 0.2}),
+    "wideband": (wideband.deconvolve, {"scales": [0, 8, 16]}),
+    "points": (wideband.deconvolve, {"scales": [0]}),
 }
 
 

@@ -122,11 +122,39 @@ class Recorder(PySynthesisImager):
         return done
 
 
+def read_terms(name, product):
+    """(values, pixel mask) of the Taylor terms of a product, (term, pol, y, x); None where there are none."""
+    paths = [f"{name}.{product}.tt{term}" for term in range(5)]
+    planes = [read(path) for path in paths if os.path.isdir(path)]
+    return tuple(np.concatenate(both) for both in zip(*planes, strict=True)) if planes else None
+
+
+class TermsRecorder(Recorder):
+    """The same for deconvolver mtmfs: residual, delta and residual_after are (term, pol, y, x)."""
+
+    def updateMask(self):
+        PySynthesisImager.updateMask(self)
+
+    def runMinorCycle(self):
+        residual, model = read_terms(self.name, "residual"), read_terms(self.name, "model")
+        done = PySynthesisImager.runMinorCycle(self)
+        after = read_terms(self.name, "model")[0]
+        self.minors.append(
+            {
+                "residual": residual[0],
+                "mask": read(self.name + ".mask")[0] > 0.5,
+                "delta": after - (0 if model is None else model[0]),
+                "residual_after": read_terms(self.name, "residual")[0],
+            }
+        )
+        return done
+
+
 def run(ms, imagename, **parameters):
     """tclean(ms, ...) -> (Recorder, tclean's return value, the log's text)."""
     log = os.path.abspath(imagename + ".log")
     casalog.setlogfile(log)
-    task_tclean.PySynthesisImager = Recorder
+    task_tclean.PySynthesisImager = TermsRecorder if parameters.get("deconvolver") == "mtmfs" else Recorder
     result = tclean(vis=ms, imagename=imagename, datacolumn="data", fullsummary=True, **parameters)
     with open(log) as f:
         text = f.read()

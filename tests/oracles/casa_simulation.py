@@ -20,19 +20,26 @@ SKY = [
     (330.0, 250.0, 0.5, 150, 60, -60),
 ]
 NEGATIVE = (-360.0, 60.0, -0.4, 0, 0, 0)
+#: the same with a spectral index of its own for each, 1.4 GHz being the lowest of several channels
+WIDEBAND = [
+    (120.0, -96.0, 1.0, 0, 0, 0, -0.8),
+    (-180.0, 204.0, 0.35, 0, 0, 0, 0.6),
+    (-240.0, -216.0, 0.12, 0, 0, 0, -2.0),
+    (-36.0, 12.0, 1.5, 150, 90, 40, -0.3),
+]
 
 
 def visibilities(uvw, freq, sky, index=-0.7):
     """V(u, v) = sum of S exp(+2 pi i (u l + v m)) times the Gaussian's transform, shape (row, chan)."""
     u, v = (uvw[:, i, None] * freq / 299792458.0 for i in (0, 1))
     vis = np.zeros(u.shape, complex)
-    for east, north, flux, major, minor, pa in sky:
+    for east, north, flux, major, minor, pa, *own in sky:
         pa = np.radians(pa)
         along = np.sin(pa) * u + np.cos(pa) * v
         across = np.cos(pa) * u - np.sin(pa) * v
         taper = np.exp(-(np.pi**2) / (4 * np.log(2)) * CELL**2 * ((major * along) ** 2 + (minor * across) ** 2))
         phase = 2j * np.pi * CELL * (u * east + v * north)
-        vis += flux * (freq / freq.mean()) ** index * taper * np.exp(phase)
+        vis += flux * (freq / freq.mean()) ** (own[0] if own else index) * taper * np.exp(phase)
     return vis
 
 
@@ -94,9 +101,9 @@ def fill(path, sky, noise=0.5, seed=1, unequal_weights=False):
     return freq
 
 
-def make_ms(path, negative=False, **how):
+def make_ms(path, negative=False, sky=SKY, **how):
     """Observe, fill, and return the path; `how` goes to `observe` and `fill`."""
     to_fill = {k: how.pop(k) for k in ("noise", "seed", "unequal_weights") if k in how}
     observe(path, **how)
-    fill(path, SKY + [NEGATIVE] * negative, **to_fill)
+    fill(path, sky + [NEGATIVE] * negative, **to_fill)
     return path

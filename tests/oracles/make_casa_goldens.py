@@ -1,6 +1,6 @@
 """Record what CASA does, step by step, in the small .npz files beside this script (keys: README.md).
 
-    <CASA's python> make_casa_goldens.py [group ...]    # groups: automask clean beam_fits restore weights; or all
+    <CASA's python> make_casa_goldens.py [group ...]    # groups: automask clean mtmfs beam_fits restore weights; or all
 
 Needs casatasks 6.7.0.31, casatools 6.7.0.31, casadata (README.md says how); takes about a minute. The project and its
 tests need none of them.
@@ -16,8 +16,8 @@ import sys
 import tempfile
 
 import numpy as np
-from casa_recording import beams, plain, read, run
-from casa_simulation import make_ms
+from casa_recording import beams, plain, read, read_terms, run
+from casa_simulation import WIDEBAND, make_ms
 from casatools import image, table
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -140,6 +140,47 @@ def clean():
             delta=stack(minors, "delta"),
             iterdone=np.array([e[2]["iterdone"] for e in recorder.events if e[0] == "executeminorcycle"]),
             residual_final=read(name + ".residual")[0],
+        )
+
+
+def mtmfs():
+    """Minor cycles of several Taylor terms, and the images of spectral index and curvature made from them."""
+    ms = make_ms("wideband.ms", sky=WIDEBAND, channels=5, width_mhz=130.0, noise=0.1)
+    box = {"mask": "box[[10pix,10pix],[62pix,63pix]]"}
+    runs = {
+        "two": {"nterms": 2, "scales": [0, 6, 12], "smallscalebias": 0.0, "cycleniter": 60} | box,
+        "biased": {"nterms": 2, "scales": [0, 5, 11], "smallscalebias": 0.7, "cycleniter": 80},
+        "three": {"nterms": 3, "scales": [0], "cycleniter": 100, "imsize": [64, 64]},
+    }
+    for name, own in runs.items():
+        parameters = COMMON | {"imsize": [72, 72], "pblimit": 0.3, "niter": 20000, "gain": 0.1, "threshold": "2mJy",
+                               "nmajor": 4, "deconvolver": "mtmfs"} | own  # fmt: skip
+        recorder, result, text = run(ms, name, **parameters)
+        minors = recorder.minors
+        assert all((m["mask"] == minors[0]["mask"]).all() for m in minors)
+        extra = {}
+        for product in ("alpha", "alpha.error", "beta"):
+            if os.path.isdir(f"{name}.{product}"):
+                extra[product], extra[f"{product}.valid"] = read(f"{name}.{product}")
+        image_tool = image()
+        image_tool.open(f"{name}.psf.tt0")
+        reference = image_tool.coordsys().referencevalue()["numeric"][3]
+        image_tool.done()
+        save(
+            f"mtmfs_{name}",
+            tclean_record(recorder, result, "", parameters) | {"reffreq": reference},
+            psf=read_terms(name, "psf")[0],
+            sumwt=read_terms(name, "sumwt")[0],
+            beams=beams(f"{name}.psf.tt0"),
+            pb=read(f"{name}.pb.tt0")[0],
+            mask=minors[0]["mask"],
+            valid=read(f"{name}.residual.tt0")[1],
+            residual=stack(minors, "residual"),
+            delta=stack(minors, "delta"),
+            residual_after=minors[0]["residual_after"],
+            residual_final=read_terms(name, "residual")[0],
+            image=read_terms(name, "image")[0],
+            **extra,
         )
 
 
@@ -324,7 +365,7 @@ def weights():
     )
 
 
-GROUPS = {f.__name__: f for f in (automask, clean, beam_fits, restore, weights)}
+GROUPS = {f.__name__: f for f in (automask, clean, mtmfs, beam_fits, restore, weights)}
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from imaging.algorithms.simulation import Component, lm_to_radec
+from imaging.algorithms.components import Component
 from imaging.errors import ImagingError
-from imaging.image import Beam, Grid, Image
+from imaging.image import Beam, Grid, Image, lm_to_radec
 from imaging.io.images import save_image
 from imaging.io.truth import save_truth
 from imaging.stages.compare import compare

@@ -54,8 +54,8 @@ class Run:
         n, automatic = self.names, self.config.mask.usemask == "auto-multithresh"
         while not self.states or not self.states[-1].stop:
             k = len(self.states)
-            before = [n.path(p, k - 1) if k else "" for p in ("mask", "automask", "state", "minor", "model")]
-            model, masked = before[-1], k if automatic else 0
+            before = [n.path(p, k - 1) if k else "" for p in ("mask", "automask", "state", "minor", "model", "memory")]
+            model, masked = before[4], k if automatic else 0
             major_cycle.major_cycle(
                 n.vis(), n.weights(), model, residual=n.residual(k), config=self._settings("major_cycle")
             )
@@ -65,21 +65,22 @@ class Run:
                     config=self._settings("automask"),
                 )  # fmt: skip
             decide.decide(
-                n.residual(k), n.mask(masked), n.psf(), n.pb(), n.automask(masked), *before[2:4], state=n.state(k),
-                config=self._settings("decide"),
+                n.residual(k), n.mask(masked), n.psf(), n.pb(), n.automask(masked), *before[2:4], n.sumwt(),
+                state=n.state(k), config=self._settings("decide"),
             )  # fmt: skip
             self.states.append(CleanState.from_json(Path(n.state(k)).read_text()))
             if not self.states[-1].stop:
                 minor_cycle.minor_cycle(
-                    n.residual(k), n.mask(masked), n.psf(), n.sumwt(), n.state(k), model, model_out=n.model(k),
-                    minor=n.minor(k), config=self._settings("minor_cycle"),
+                    n.residual(k), n.mask(masked), n.psf(), n.sumwt(), n.state(k), model, before[5],
+                    model_out=n.model(k), minor=n.minor(k), memory_out=n.memory(k),
+                    config=self._settings("minor_cycle"),
                 )  # fmt: skip
         best = self.states[-1].best_cycle
         restore.restore(
             n.residual(best), n.mask(max(best - 1, 0) if automatic else 0), n.psf(), n.pb(), n.state(k),
             model=n.model(best - 1) if best else "",
             image=n.image(), residual_out=n.residual(), model_out=n.model(), mask_out=n.mask(),
-            config=self._settings("restore"), provenance=self.config.provenance({}),
+            config=self._settings("restore"), provenance=self.config.provenance(),
         )  # fmt: skip
         pbcor.pbcor(n.image(), n.pb(), image_pbcor=n.image_pbcor(), config=self._settings("pbcor"))
         report.report(

@@ -47,7 +47,7 @@ def config(specmode="mfs", **beam):
     beam = {"pbmodel": "auto", "dishdiameter": 0.0, "blockage": 0.0, "pbimage": "", "pblimit": 0.2} | beam
     image = {"imsize": [40, 36], "cell": [CELL, CELL], "specmode": specmode, "nchan": -1, "start": "", "width": "",
              "restfreq": ""}  # fmt: skip
-    return Settings.of({"name": "a", "primary_beam": beam, "image": image})
+    return Settings.of({"name": "a", "primary_beam": beam, "image": image, "clean": {"nterms": 1, "reffreq": ""}})
 
 
 def radius(shape=(36, 40)):

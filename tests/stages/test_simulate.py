@@ -90,3 +90,32 @@ def test_no_table(tmp_path):
     (tmp_path / "x.csv").write_text("name,group\na,b\n")
     with pytest.raises(ImagingError, match="no table of a simulated sky"):
         load_truth(tmp_path / "x.csv")
+
+
+def test_a_sky_from_a_list_or_an_image_is_the_same_sky(tmp_path):
+    """Sources of the file and of the configuration together; spectra with curvature."""
+    from imaging.algorithms.components import Component, draw
+    from imaging.image import Grid, Image, lm_to_radec
+    from imaging.io.component_list import save_components
+    from imaging.io.images import save_image
+
+    centre, cell = (np.pi, np.radians(30)), np.radians(10 / 3600)
+    grid = Grid(centre, (cell, cell), (64, 64), (1.3e9, 1.325e9), (25e6,) * 2)
+    ra, dec = lm_to_radec(7 * cell, -9 * cell, centre)
+    sky = [Component("p", float(ra), float(dec), (0.7, 0, 0, 0), (-1.0, 2.0), 1.0e9)]
+    save_components(sky, tmp_path / "sky.txt")
+    plain, _ = run(tmp_path, sefd="0Jy")
+    listed, truth = run(tmp_path, sefd="0Jy", extra=f"skymodel: {tmp_path}/sky.txt")
+    assert [c.name for c in truth] == ["one", "two", "three", "p"]
+    assert truth[-1].spectral_index == (-1.0, 2.0)
+    save_image(Image(draw(sky, grid)[0], grid, "Jy/pixel"), tmp_path / "sky.fits")
+    pictured, _ = run(tmp_path, sefd="0Jy", extra=f"skymodel: {tmp_path}/sky.fits")
+    np.testing.assert_allclose(pictured["DATA"], listed["DATA"], atol=2e-6)
+    added = np.abs(listed["DATA"] - plain["DATA"])
+    np.testing.assert_allclose(
+        added[:, :, [0, 3]], np.broadcast_to(sky[0].flux(grid.freq)[:, None], (75, 2, 2)), rtol=1e-4
+    )
+    moved = Grid((3.0, 0.5), grid.cell, grid.shape, grid.freq, grid.width)
+    save_image(Image(np.zeros(moved.cube_shape, np.float32), moved, "Jy/pixel"), tmp_path / "moved.fits")
+    with pytest.raises(ImagingError, match="does not fit the observation"):
+        run(tmp_path, extra=f"skymodel: {tmp_path}/moved.fits")

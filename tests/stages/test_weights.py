@@ -21,8 +21,8 @@ def store_of(path, folder, **data):
     return VisibilityStore(folder / "x.vis")
 
 
-def run(store, image=None, name="x", **weighting):
-    config = Config.parse({"image": {**IMAGE, **(image or {})}, "weighting": weighting})
+def run(store, image=None, name="x", clean=None, **weighting):
+    config = Config.parse({"image": {**IMAGE, **(image or {})}, "weighting": weighting, "clean": clean or {}})
     folder = store.path.parent / f"{name}.weights"
     stage.weights(str(store.path), weights=str(folder), config=Settings.of(config.settings("weights")))
     return ImagingWeights(folder)
@@ -80,6 +80,23 @@ def test_channels_of_a_cube_are_weighed_by_themselves(store, monkeypatch):
     for i in (0, 1):
         np.testing.assert_array_equal(made[i], again[i])
     np.testing.assert_allclose(again.meta["sumwt"], made.meta["sumwt"], rtol=1e-12)
+
+
+def test_joined_channels_share_a_density(store):
+    """The weights are those of one image of the same channels; a density a channel on request."""
+    cube = {"specmode": "cube", "nchan": 17}
+    joined = {"deconvolver": "wideband", "join": ["channels"]}
+    one, own = run(store, name="m", weighting="briggs"), run(store, cube, name="o", weighting="briggs")
+    for name, clean, wanted, expected in (
+        ("a", joined, "auto", one),
+        ("b", joined, True, own),
+        ("c", {}, False, one),
+        ("d", {}, "auto", own),
+    ):
+        made = run(store, cube, name, clean, weighting="briggs", perchanweightdensity=wanted)
+        for i in (0, 1):
+            np.testing.assert_array_equal(made[i], expected[i])
+    assert (np.array(one[0]) != np.array(own[0])).any()
 
 
 def test_tapers(store):

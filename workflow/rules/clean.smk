@@ -8,6 +8,7 @@ rule major_cycle:
         model=previous("model"),
         psf_double=by_convolution(NAMES.psf_double()),
         dirty=by_convolution(NAMES.residual(0)),
+        startmodel=by_convolution(LOOP.startmodel),
     output:
         residual=PRODUCT(NAMES.residual("{cycle}")),
     log:
@@ -63,10 +64,11 @@ rule automask:
 checkpoint decide:
     input:
         residual=NAMES.residual("{cycle}"),
-        mask=lambda wildcards: mask_of(wildcards.cycle),
+        mask=lambda wildcards: LOOP.mask_of(wildcards.cycle),
         psf=NAMES.psf(),
         pb=NAMES.pb(),
-        automask=lambda wildcards: NAMES.automask(wildcards.cycle if AUTOMASK else 0),
+        sumwt=NAMES.sumwt(),
+        automask=lambda wildcards: LOOP.automask_of(wildcards.cycle),
         previous=previous("state"),
         minor=previous("minor"),
     output:
@@ -91,15 +93,22 @@ checkpoint decide:
 
 rule minor_cycle:
     input:
-        residual=lambda wildcards: NAMES.residual(decided(wildcards.cycle)),
-        mask=lambda wildcards: mask_of(decided(wildcards.cycle)),
+        lambda wildcards: [
+            *CONFIG.spectrum_files(),
+            *deconvolver_files(deconvolver(wildcards)),
+        ],
+        residual=lambda wildcards: NAMES.residual(LOOP.decided(wildcards.cycle)),
+        mask=lambda wildcards: LOOP.mask_of(LOOP.decided(wildcards.cycle)),
         psf=NAMES.psf(),
         sumwt=NAMES.sumwt(),
-        state=lambda wildcards: NAMES.state(decided(wildcards.cycle)),
+        state=lambda wildcards: NAMES.state(LOOP.decided(wildcards.cycle)),
         model=previous("model"),
+        memory=previous("memory"),
+        pb=lambda wildcards: [] if is_builtin(deconvolver(wildcards)) else NAMES.pb(),
     output:
         model_out=PRODUCT(NAMES.model("{cycle}")),
         minor=NAMES.minor("{cycle}"),
+        memory_out=NAMES.memory("{cycle}"),
     log:
         NAMES.log("minor_cycle", "{cycle}"),
     benchmark:
@@ -111,8 +120,10 @@ rule minor_cycle:
     resources:
         mem_mb=memory("minor_cycle"),
         runtime=runtime("minor_cycle"),
+        # No parameter, which would run finished cycles again.
+        script_timeout=math.ceil(CONFIG.clean.script_timeout),
     params:
-        config=settings("minor_cycle"),
-        code=fingerprint("minor_cycle", deconvolver_module(CONFIG.clean.deconvolver)),
+        config=lambda wildcards: CONFIG.settings("minor_cycle", number(wildcards.cycle)),
+        code=deconvolver_code,
     script:
         "../scripts/minor_cycle.py"

@@ -1,15 +1,20 @@
 """What the rules share: the validated configuration, the names of files, the walk through the loop."""
 
 import json
+import math
 from pathlib import Path
 
+from imaging import terms
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint as hash_of_sources
 from imaging.io.atomic import set_aside
+from imaging.loop import Loop, number
 from imaging.names import Names
-from imaging.plugins import deconvolver_module
+from imaging.plugins import deconvolver_files, deconvolver_module, is_builtin
 from imaging.resources import estimate
+from imaging.serial_notes import check_serial
+from imaging.state import CleanState
 
 try:
     CONFIG = Config.parse(config)
@@ -18,8 +23,10 @@ except ImagingError as error:
     raise WorkflowError(str(error))
 
 NAMES = Names(CONFIG.name, image_format=CONFIG.image_format)
-AUTOMASK = CONFIG.mask.usemask == "auto-multithresh"
-CHECKPOINT_LIMIT = 2000  # cycles after the first: the largest clean.nmajor
+try:
+    check_serial(CONFIG, IDENTITY, NAMES)
+except ImagingError as error:
+    raise WorkflowError(str(error))
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(False)).parent / "scripts"
 PRODUCT = directory if CONFIG.image_format == "casa" else str
 
@@ -38,6 +45,16 @@ def fingerprint(stage, *plugins):
     return hash_of_sources(stage, *plugins, scripts=SCRIPTS)
 
 
+def deconvolver(wildcards):
+    return CONFIG.deconvolver_at(number(wildcards.cycle))
+
+
+def deconvolver_code(wildcards):
+    """Of the minor cycle: with a built-in deconvolver its modules; files of the user's own are inputs."""
+    name = deconvolver(wildcards)
+    return fingerprint("minor_cycle", *[deconvolver_module(name)] * is_builtin(name))
+
+
 def memory(stage):
     return lambda wildcards, attempt: attempt * estimate(CONFIG, stage).mem_mb
 
@@ -47,95 +64,56 @@ def runtime(stage):
 
 
 def state_of(cycle):
-    with open(checkpoints.decide.get(cycle=cycle).output.state) as file:
-        return json.load(file)
+    """What was decided in a cycle; Snakemake asks again when it is known."""
+    return CleanState.from_json(
+        Path(checkpoints.decide.get(cycle=cycle).output.state).read_text()
+    )
 
 
-def decided(cycle):
-    """The cycle as its decision counts: `003`, or `003.exact` where it would stop at a residual that is not exact."""
-    if CONFIG.gridding.major_cycle == "hybrid" and int(cycle):
-        state = state_of(cycle)
-        if state["stop"] and state["psf_error"] is not None:
-            return f"{cycle}.exact"
-    return cycle
-
-
-def number(cycle):
-    return int(cycle.removesuffix(".exact"))
+LOOP = Loop(CONFIG, NAMES, state_of)
 
 
 def previous(product):
     """The product of the cycle before this one; nothing in the first."""
-
-    def path(wildcards):
-        if not number(wildcards.cycle):
-            return []
-        before = f"{number(wildcards.cycle) - 1:03d}"
-        plain = product in (
-            "model",
-            "minor",
-        )  # there is one minor cycle, whatever residual it starts from
-        return NAMES.path(product, before if plain else decided(before))
-
-    return path
+    return lambda wildcards: LOOP.previous(product, wildcards.cycle)
 
 
 def by_convolution(path):
     """What a major cycle needs to do without the visibilities; nothing where it is to be exact."""
-    wanted = CONFIG.gridding.major_cycle != "exact"
-    return lambda wildcards: (
-        path if wanted and wildcards.cycle.isdigit() and int(wildcards.cycle) else []
-    )
-
-
-def mask_of(cycle):
-    """Automatic masks are made anew in every cycle, the others once."""
-    return NAMES.mask(cycle if AUTOMASK else 0)
-
-
-def last_cycle():
-    """The first state that says stop names the cycle whose products are the final ones."""
-    for number in range(CHECKPOINT_LIMIT + 1):
-        cycle = decided(f"{number:03d}")
-        state = state_of(cycle)
-        if state["stop"]:
-            return number, cycle, state["best_cycle"]
-    raise WorkflowError(
-        f"No end after {CHECKPOINT_LIMIT} cycles: set clean.nmajor, or a higher clean.threshold."
-    )
-
-
-def exact(cycle):
-    """The residual to end with: in a hybrid run an exact one also where the clean has gone back to this cycle."""
-    hybrid = CONFIG.gridding.major_cycle == "hybrid" and int(cycle)
-    if hybrid and state_of(cycle)["psf_error"] is not None:
-        return NAMES.residual(f"{cycle}.exact")
-    return NAMES.residual(cycle)
+    return lambda wildcards: LOOP.by_convolution(path, wildcards.cycle)
 
 
 def finished(wildcards):
     """Inputs of restore: the residual, model and mask that the loop ended with."""
-    _, cycle, best = last_cycle()
-    return {
-        "residual": exact(f"{best:03d}"),
-        "model": NAMES.model(best - 1) if best else [],
-        "mask": mask_of(decided(f"{max(best - 1, 0):03d}")),
-        "state": NAMES.state(cycle),
-    }
+    return LOOP.finished(LOOP.last_cycle())
+
+
+def listed(wildcards):
+    """Inputs of components: the final model, and what the deconvolver kept of scales."""
+    return LOOP.listed(LOOP.last_cycle())
 
 
 def history(wildcards):
     """Inputs of report: what was decided and done in each cycle."""
-    last, _, _ = last_cycle()
-    return {
-        "states": [NAMES.state(decided(f"{cycle:03d}")) for cycle in range(last + 1)],
-        "minors": [NAMES.minor(cycle) for cycle in range(last)],
-    }
+    return LOOP.history(LOOP.last_cycle())
 
 
 def final_products():
-    products = ["psf", "pb", "sumwt", "residual", "model", "mask", "image", "report"]
-    return [
-        NAMES.path(product)
-        for product in products + ["image.pbcor"] * CONFIG.restore.pbcor
-    ]
+    products = ["psf", "pb", "sumwt", "report"]
+    products += ["components"] * CONFIG.restore.components
+    products += ["startmodel"] * bool(CONFIG.clean.startmodel)
+    if CONFIG.clean.multiterm:
+        whole = [NAMES.path(product) for product in products]
+        return whole + terms.everything(CONFIG, NAMES)
+    products += ["residual", "model", "mask", "image"]
+    products += ["image.pbcor"] * CONFIG.restore.pbcor
+    products += ["savemodel"] * (CONFIG.clean.savemodel == "modelcolumn")
+    if CONFIG.joined:
+        products += ["image.mfs", "residual.mfs", "model.mfs", "psf.mfs"]
+        products += ["image.mfs.pbcor"] * CONFIG.restore.pbcor
+    return [NAMES.path(product) for product in products]
+
+
+def image_of_all():
+    """The restored image; of several Taylor terms that of the first."""
+    return NAMES.path("image.tt0" if CONFIG.clean.multiterm else "image")

@@ -91,6 +91,28 @@ rule psf_double:
         "../scripts/psf_double.py"
 
 
+rule startmodel:
+    input:
+        vis=NAMES.vis(),
+        sky=CONFIG.sky_files(),
+    output:
+        startmodel=PRODUCT(NAMES.startmodel()),
+    log:
+        NAMES.log("startmodel"),
+    benchmark:
+        NAMES.benchmark("startmodel")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("startmodel"),
+        runtime=runtime("startmodel"),
+    params:
+        config=settings("startmodel"),
+        code=fingerprint("startmodel"),
+    script:
+        "../scripts/startmodel.py"
+
+
 rule pb:
     input:
         *CONFIG.pb_files(),

@@ -10,4 +10,5 @@ with log_to(snakemake.log[0], "minor_cycle"):
         **snakemake.input,
         **snakemake.output,
         config=Settings.of(snakemake.params.config),
+        timeout=snakemake.resources.script_timeout,
     )

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from imaging.algorithms.masking import Noise, robust_noise
-from imaging.state import CleanState, MinorResult, PlaneStatistics, StopCode
+from imaging.state import CleanState, MinorResult, PlaneStatistics, PlaneStop, StopCode
 
 TOLERANCE = 0.01  # a peak within 1 % of a threshold has reached it
 DIVERGENCE = 3.0  # relative increase of the peak that counts as divergence
+PLANE_DIVERGENCE = 0.1  # relative rise of a plane's peak in one minor cycle
 NO_CHANGE = 1e-10
 
 
@@ -111,13 +112,17 @@ def _unchanged(previous: CleanState, planes: list[PlaneStatistics]) -> bool:
     return all(abs((p.peak or 0) - (q.peak or 0)) < NO_CHANGE for p, q in zip(before, planes, strict=True))
 
 
-def _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous, limits, compat) -> StopCode:
-    """The global stop code; later tests overrule earlier ones, nmajor comes last."""
+def _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, planes, previous, limits, compat, wanted) -> StopCode:
+    """The global stop code; later tests overrule earlier ones, nmajor comes last.
+
+    wanted: a deconvolver that judges thresholds itself wants to go on.
+    """
     first = cycle == 0 and iterdone == 0
     stop = StopCode.GO_ON
     if (first and mask_pixels == 0) or peak is None:
         return StopCode.EMPTY_MASK
     below, noisy = _reached(peak, limits.threshold), limits.nsigma > 0 and mask_pixels > 0 and not _unfinished(planes)
+    below, noisy = below and not wanted, noisy and not wanted
     if iterdone >= limits.niter or below or noisy:
         if iterdone >= limits.niter:
             stop = StopCode.NITER
@@ -160,8 +165,11 @@ def next_state(
     peak_nomask = _largest(p.peak_nomask for p in flat)
     peak = _largest(p.peak for p in flat)
     peak = peak_nomask if peak is None else peak
-    stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, flat, previous, limits, compat)
-    if stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0:
+    wanted = minor is not None and minor.judges and minor.go_on
+    stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, flat, previous, limits, compat, wanted)
+    if stop == StopCode.GO_ON and minor is not None and not minor.go_on:
+        stop = StopCode.DECONVOLVER
+    elif stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0 and not wanted:
         stop = StopCode.NO_CHANGE
     fraction = psf_fraction(sidelobe, limits)
     # A plane of much noise would keep the others from being cleaned after it is done.
@@ -194,3 +202,19 @@ def next_state(
         model_flux=minor.model_flux if minor else (previous.model_flux if previous else 0.0),
         planes=planes,
     )
+
+
+def plane_stop(done: int, budget: int, before: float, after: float, cycle: float, nsigma: float) -> PlaneStop:
+    """tclean's code for one plane's minor cycle; later tests overrule earlier ones."""
+    code = PlaneStop.EARLY
+    if done >= budget:
+        code = PlaneStop.CYCLENITER
+    if cycle >= nsigma and after <= cycle:
+        code = PlaneStop.CYCLETHRESHOLD
+    elif cycle < nsigma and after <= nsigma:
+        code = PlaneStop.NSIGMA
+    if done == 0 and code == PlaneStop.EARLY:
+        code = PlaneStop.NO_ITERATIONS
+    if done > 0 and after > (1 + PLANE_DIVERGENCE) * before:
+        code = PlaneStop.DIVERGED
+    return code

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imaging.algorithms.taylor import Taylor
 from imaging.image import Grid
 from imaging.kernels import gridding_reference
 from imaging.units import SPEED_OF_LIGHT
@@ -38,13 +39,16 @@ class Part:
     plane: np.ndarray
 
 
-def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=None, psf=False, threads=1):
+def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=None, psf=False, threads=1,
+               taylor: Taylor | None = None):  # fmt: skip
     """Weighted Fourier sums Σ w Re(V exp(−2πi(ul+vm+w(n−1)))) of the visibilities less those of a model.
 
     Parameters
     ----------
     model : (chan, pol, y, x) Jy/pixel, subtracted from the visibilities first; None for no model.
     psf : take every visibility as 1, and one polarisation.
+    taylor : make Taylor terms of the one channel of the grid, in the place of channels: its terms, or the psfs these
+        need. Term t is the sum with weights w x^t; the model's terms are those of a spectrum.
 
     Returns
     -------
@@ -54,24 +58,59 @@ def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=N
     the accuracy only, never on `threads`.
     """
     npol = 1 if psf else len(grid.stokes)
-    sums = np.zeros((len(grid.freq), npol, *grid.shape))
-    sumwt = np.zeros(len(grid.freq))
+    count = len(grid.freq) if taylor is None else taylor.npsf if psf else taylor.nterms
+    sums, sumwt = np.zeros((count, npol, *grid.shape)), np.zeros(count)
     for part in parts:
         for plane in np.unique(part.plane[part.plane >= 0]):
             channels = as_slice(np.flatnonzero(part.plane == plane))
-            used = None if model is None or not np.any(model[plane]) else model[plane]
-            for rows in row_batches(part, channels, npol, accuracy.memory):
+            target = slice(plane, plane + 1) if taylor is None else slice(count)
+            powers = None if taylor is None else taylor.powers(part.freq[channels], count)
+            used = None if model is None or not np.any(model[target]) else model[target]
+            for rows in row_batches(part, channels, npol * sums[target].shape[0], accuracy.memory):
                 weight = np.asarray(part.weight[rows, channels])
-                total = float(weight.sum(dtype=np.float64))
-                if total == 0:
+                mask = weight > 0
+                if not mask.any():
                     continue
-                sumwt[plane] += total
+                weight = weight[None] if powers is None else (weight * powers[:, None]).astype(weight.dtype)
+                sumwt[target] += weight.sum(axis=(1, 2), dtype=np.float64)
                 vis = None if psf else np.asarray(part.vis[:, rows, channels])
-                operator = make_operator(part.uvw[rows], part.freq[channels], weight > 0, grid, accuracy, threads)
+                operator = make_operator(part.uvw[rows], part.freq[channels], mask, grid, accuracy, threads)
                 if used is not None:
-                    vis = vis - operator.dirty2vis(used)
-                sums[plane] += operator.vis2dirty(vis, weight)
+                    vis = vis - _predict(operator, used, powers)
+                sums[target] += _grid_terms(operator, vis, weight)
     return sums, sumwt
+
+
+def predict(uvw, freq, plane, model: np.ndarray, grid: Grid, accuracy: Accuracy, threads=1) -> np.ndarray:
+    """Visibilities (pol, row, chan) complex64, Jy, of a model (chan, pol, y, x) in Jy/pixel.
+
+    uvw (row, 3) m; freq (chan,) Hz; plane (chan,) the image channel each channel sees, -1 for none (and nothing).
+    """
+    vis = np.zeros((model.shape[1], len(uvw), len(freq)), np.complex64)
+    for image in np.unique(plane[plane >= 0]):
+        if np.any(model[image]):
+            channels = as_slice(np.flatnonzero(plane == image))
+            everything = np.ones(vis[0, :, channels].shape, bool)
+            operator = make_operator(uvw, freq[channels], everything, grid, accuracy, threads)
+            vis[:, :, channels] = operator.dirty2vis(model[image])
+    return vis
+
+
+def _predict(operator, model, powers):
+    """Visibilities (pol, row, chan) of one channel's model, or of its Taylor terms (term, pol, y, x)."""
+    if powers is None:
+        return operator.dirty2vis(model[0])
+    terms, npol = model.shape[:2]
+    vis = operator.dirty2vis(model.reshape(terms * npol, *model.shape[2:]))
+    return np.einsum("tprc,tc->prc", vis.reshape(terms, npol, *vis.shape[1:]), powers[:terms].astype(vis.real.dtype))
+
+
+def _grid_terms(operator, vis, weight):
+    """Sums (term, pol, y, x) of vis (pol, row, chan) or unit ones, with weight (term, row, chan)."""
+    if len(weight) == 1 or vis is None:
+        image = operator.vis2dirty(vis, weight)
+        return image[None] if len(weight) == 1 else image[:, None]
+    return np.stack([operator.vis2dirty(vis[pol : pol + 1], weight) for pol in range(len(vis))], axis=1)
 
 
 def normalise(sums: np.ndarray, sumwt: np.ndarray) -> np.ndarray:
@@ -105,8 +144,8 @@ class _DirectSum:
     wterm: bool
 
     def vis2dirty(self, vis, weight):
-        planes = np.ones((1, *weight.shape)) if vis is None else vis.astype(complex)
-        weights = np.broadcast_to(weight.astype(float), planes.shape)
+        planes = np.ones((1, *weight.shape[-2:])) if vis is None else vis.astype(complex)
+        planes, weights = np.broadcast_arrays(planes, weight.astype(float))
         return gridding_reference.vis2dirty(
             self.uvw, self.freq, planes, weights, self.grid.shape, self.grid.cell, wterm=self.wterm
         )

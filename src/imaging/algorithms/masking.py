@@ -154,14 +154,14 @@ def _beyond(residual: np.ndarray, level: float) -> np.ndarray:
     return residual < level if level < 0 else residual > level
 
 
-def prune(mask: np.ndarray, beam: Beam, cell: tuple[float, float], minbeamfrac: float) -> np.ndarray:
-    """`mask` (ny, nx) without its regions (four neighbours) smaller than minbeamfrac beam areas."""
-    if minbeamfrac <= 0:
+def prune(mask: np.ndarray, smallest: float) -> np.ndarray:
+    """`mask` (ny, nx) without its regions (four neighbours) of fewer than `smallest` pixels."""
+    if smallest <= 0:
         return mask
     from imaging.kernels import labelling
 
     pruned = mask.copy()
-    labelling.prune(pruned, minbeamfrac * area_pixels(beam, cell))
+    labelling.prune(pruned, smallest)
     return pruned
 
 
@@ -169,8 +169,8 @@ def smooth_and_cut(
     mask: np.ndarray, beam: Beam, cell: tuple[float, float], smoothfactor: float, cutthreshold: float
 ) -> np.ndarray:
     """`mask` (ny, nx) convolved with `smoothfactor` times the beam, where above `cutthreshold` of its maximum."""
-    if not mask.any():
-        return np.zeros_like(mask)
+    if not mask.any() or smoothfactor <= 0:
+        return mask.copy()
     kernel = gaussian_patch(replace(beam, major=smoothfactor * beam.major, minor=smoothfactor * beam.minor), cell)
     smooth = convolve_patch(mask, kernel)
     return smooth > cutthreshold * smooth.max()
@@ -193,17 +193,22 @@ def automask_plane(
     cell: tuple[float, float],
     options: AutomaskOptions,
     growing: bool,
+    beam_pixels: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """New (mask, posmask) of one plane (ny, nx); masks only ever grow, inside `valid`."""
+    """New (mask, posmask) of one plane (ny, nx); masks only ever grow, inside `valid`.
+
+    beam_pixels : area of the beam that minbeamfrac refers to, where it is not that of `beam`.
+    """
+    smallest = options.minbeamfrac * (area_pixels(beam, cell) if beam_pixels is None else beam_pixels)
 
     def smooth(m):
         return smooth_and_cut(m, beam, cell, options.smoothfactor, options.cutthreshold)
 
-    new = smooth(prune(_beyond(residual, thresholds.main) & valid, beam, cell, options.minbeamfrac))
+    new = smooth(prune(_beyond(residual, thresholds.main) & valid, smallest))
     if growing and options.growiterations > 0 and mask.any():
         grown = grow(mask, _beyond(residual, thresholds.low), options.growiterations)
         if options.dogrowprune:
-            grown = prune(grown, beam, cell, options.minbeamfrac)
+            grown = prune(grown, smallest)
         new |= smooth(grown)
     posmask = (posmask | new) & valid
     total = mask | posmask
@@ -212,7 +217,7 @@ def automask_plane(
     return total & valid, posmask
 
 
-def _finished(before: int, after: int, kind: str, threshold_reached: bool, minpercentchange: float) -> bool:
+def is_finished(before: int, after: int, kind: str, threshold_reached: bool, minpercentchange: float) -> bool:
     """Whether a channel's mask is left alone from now on: nothing in it, or hardly a change at the last threshold."""
     if kind != "noise":
         return False
@@ -263,5 +268,5 @@ def automask(
             )
         if iterdone > 0 and kinds:
             after = int(mask[chan].sum())
-            chanflag[chan] = _finished(before, after, kinds[0], threshold_reached, options.minpercentchange)
+            chanflag[chan] = is_finished(before, after, kinds[0], threshold_reached, options.minpercentchange)
     return mask, AutomaskState(posmask, chanflag, iterdone), noise

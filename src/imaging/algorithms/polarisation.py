@@ -112,3 +112,25 @@ def check_samples(counts: dict[str, int], signal: bool, column: str):
     else:
         what, step = "All selected data have zero weight, or are flagged.", "initialise the weights of the data"
     raise ImagingError(what, got=got, expected="some good samples", next_step=step)
+
+
+def make_correlations(vis: np.ndarray, stokes: tuple[str, ...], correlations: tuple[str, ...]) -> np.ndarray:
+    """Samples (row, chan, corr) complex64 of the `correlations` from those of the planes `stokes` (pol, row, chan).
+
+    The inverse of `make_stokes`; a correlation to which no plane contributes is 0.
+    """
+    made = np.zeros((*vis.shape[1:], len(correlations)), np.complex64)
+    for plane, name in zip(vis, stokes, strict=True):
+        for k, correlation in enumerate(correlations):
+            if factor := float(name == correlation) or _share(name, correlation):
+                made[..., k] += factor * plane
+    return made
+
+
+def _share(stokes: str, correlation: str) -> complex:
+    """How much of a Stokes parameter is in a correlation: XX = I + Q, XY = U + iV, RR = I + V, RL = Q + iU, ..."""
+    for kind in _FROM.values():
+        factor = kind.get(stokes, {}).get(correlation, 0)
+        if factor:
+            return 2 * complex(factor).conjugate()
+    return 0

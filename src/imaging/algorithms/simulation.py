@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from imaging.image import radec_to_lmn
+from imaging.algorithms.components import Component
+from imaging.image import Grid, radec_to_lmn
 from imaging.units import SPEED_OF_LIGHT
 
 SIDEREAL_RATE = 1.00273781191135448  # turns of the Earth a UT1 day
@@ -30,39 +30,6 @@ STOKES_TO_CORR = {
     "XX": (1, 1, 0, 0), "XY": (0, 0, 1, 1j), "YX": (0, 0, 1, -1j), "YY": (1, -1, 0, 0),
     "I": (1, 0, 0, 0), "Q": (0, 1, 0, 0), "U": (0, 0, 1, 0), "V": (0, 0, 0, 1),
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """A point (major 0) or an elliptical Gaussian of FWHM `major`, `minor`, PA north through east (rad).
-
-    `stokes` is (I, Q, U, V) in Jy at `reffreq` Hz, integrated over the source; all follow `spectral_index`. Components
-    of one `group` are one source to an observer; by default each is its own.
-    """
-
-    name: str
-    ra: float
-    dec: float
-    stokes: tuple[float, float, float, float]
-    spectral_index: float = 0.0
-    reffreq: float = 1.4e9
-    major: float = 0.0
-    minor: float = 0.0
-    pa: float = 0.0
-    group: str = ""
-
-    def flux(self, freq) -> np.ndarray:
-        """Stokes I (chan,) Jy at `freq` (chan,) Hz."""
-        return self.stokes[0] * (np.asarray(freq) / self.reffreq) ** self.spectral_index
-
-    def covariance(self) -> np.ndarray:
-        """Second moments (2, 2) in (l, m), rad^2; zero for a point."""
-        major, minor = (
-            np.array([math.sin(self.pa), math.cos(self.pa)]),
-            np.array([math.cos(self.pa), -math.sin(self.pa)]),
-        )
-        squares = self.major**2 * np.outer(major, major) + self.minor**2 * np.outer(minor, minor)
-        return squares / (8 * math.log(2))
 
 
 def vla_antennas(configuration: str = "c", number: int = 27) -> tuple[np.ndarray, list[str]]:
@@ -129,14 +96,6 @@ def baseline_tracks(positions, time, phase_centre) -> tuple[np.ndarray, np.ndarr
     return np.tile(p, len(time)), np.tile(q, len(time)), np.repeat(time, len(p)), uvw.reshape(-1, 3)
 
 
-def lm_to_radec(l, m, centre) -> tuple:
-    """Inverse of radec_to_lmn on the visible hemisphere."""
-    ra0, dec0 = centre
-    n = np.sqrt(1 - np.asarray(l) ** 2 - np.asarray(m) ** 2)
-    dec = np.arcsin(m * math.cos(dec0) + n * math.sin(dec0))
-    return ra0 + np.arctan2(l, n * math.cos(dec0) - m * math.sin(dec0)), dec
-
-
 def predict_components(
     uvw,
     freq,
@@ -159,17 +118,39 @@ def predict_components(
         u, v, w = uvw.T * (nu / SPEED_OF_LIGHT)
         for s in components:
             l, m, _ = radec_to_lmn(s.ra, s.dec, phase_centre)
-            place, shape, factor = np.array([l, m]), s.covariance(), (nu / s.reffreq) ** s.spectral_index
+            place, shape, stokes = np.array([l, m]), s.covariance(), s.stokes_at(nu)
             if attenuation is not None:
                 place, shape, power = _attenuate(place, shape, lambda radius, nu=nu: attenuation(radius, nu))
-                factor *= power
+                stokes = stokes * power
             (l, m), r2 = place, place @ place
             n_minus_1 = -r2 / (1 + math.sqrt(1 - r2))  # without cancellation
             fringe = np.exp(2j * np.pi * (u * l + v * m + w * n_minus_1))
             if shape.any():
                 quadratic = shape[0, 0] * u * u + 2 * shape[0, 1] * u * v + shape[1, 1] * v * v
                 fringe *= np.exp(-2 * np.pi**2 * quadratic)
-            vis[:, chan] += fringe[:, None] * (factor * (to_corr @ np.array(s.stokes)))
+            vis[:, chan] += fringe[:, None] * (to_corr @ stokes)
+    return vis
+
+
+def predict_image(uvw, freq, model, grid: Grid, corr_type: Sequence[str], attenuation: Callable | None = None):
+    """As `predict_components`, of a model image (chan, pol, y, x), Jy/pixel, about the phase centre.
+
+    Its Stokes planes are among I, Q, U and V; every channel of the data sees the nearest one of the image. Accurate to
+    1e-7 of the visibilities' rms.
+    """
+    from imaging.algorithms.gridding import Gridder
+
+    uvw, (l, m) = np.ascontiguousarray(uvw, float), grid.lm()
+    radius = np.hypot(l[None, :], m[:, None])
+    columns = ["IQUV".index(stokes) for stokes in grid.stokes]
+    to_corr = np.array([STOKES_TO_CORR[c] for c in corr_type], complex)[:, columns]
+    vis = np.zeros((len(uvw), len(freq), len(corr_type)), complex)
+    for chan, nu in enumerate(freq):
+        sky = np.asarray(model[np.abs(np.array(grid.freq) - nu).argmin()], float)
+        if attenuation is not None:
+            sky = sky * attenuation(radius, nu)
+        operator = Gridder(uvw, np.array([nu]), grid.shape, grid.cell, 1e-7, precision="double")
+        vis[:, chan] = (to_corr @ operator.dirty2vis(sky)[..., 0]).T
     return vis
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imaging.algorithms.beams import area_pixels, covariance, from_covariance
-from imaging.algorithms.simulation import Component
+from imaging.algorithms.components import Component
 from imaging.image import Beam, Grid, radec_to_lmn
 
 FOUR_LN2 = 4 * math.log(2)

@@ -47,22 +47,22 @@ def scale_patch(scale: float, radius: int) -> np.ndarray:
     return patch / patch.sum()
 
 
-def _scale_mask(mask: np.ndarray, patch: np.ndarray, scale: float, convolve) -> np.ndarray:
-    """Where the centre of a component may be."""
-    inside = convolve(mask, patch) > MASK_SHARE
-    border = int(BORDER * scale)
+def scale_mask(mask: np.ndarray, patch: np.ndarray, scale: float, convolve, share=MASK_SHARE, margin=0) -> np.ndarray:
+    """Where the centre of a component may be: with more than `share` inside, and off the edge by `margin` more."""
+    inside = convolve(mask, patch) > share
+    border = int(BORDER * scale) + margin
     if border:
         inside[:border] = inside[-border:] = False
         inside[:, :border] = inside[:, -border:] = False
     return inside
 
 
-def _span(flags: np.ndarray) -> slice:
+def span(flags: np.ndarray) -> slice:
     used = np.flatnonzero(flags)
     return slice(used[0], used[-1] + 1)
 
 
-def _central(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def central(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The middle of `image`, centre at [n//2], no larger than `shape`."""
     parts = []
     for n, want in zip(image.shape, shape, strict=True):
@@ -78,15 +78,15 @@ def _clean_plane(job: PlaneJob) -> int:
     scales = sorted(float(s) for s in job.options.get("scales") or [0.0])
     radius = int(np.ceil(scales[-1]))
     patches = np.stack([scale_patch(s, radius) for s in scales])
-    masks = np.stack([_scale_mask(job.mask, p, s, convolve) for p, s in zip(patches, scales, strict=True)])
+    masks = np.stack([scale_mask(job.mask, p, s, convolve) for p, s in zip(patches, scales, strict=True)])
     if not masks.any():
         return 0
-    box = _span(masks.any((0, 2))), _span(masks.any((0, 1)))
+    box = span(masks.any((0, 2))), span(masks.any((0, 1)))
     reach = job.psf.shape if casa else tuple(2 * (s.stop - s.start) + 1 for s in box)
     images = np.stack([convolve(job.residual, p)[box] for p in patches]).astype(job.residual.dtype)
     # The psf's own edges are spread by the scales; CASA cuts them off.
     whole = job.psf if casa else np.pad(job.psf, 2 * radius)
-    psfs = _cross_psfs(whole, patches, reach, convolve).astype(job.residual.dtype)
+    psfs = cross_psfs(whole, patches, reach, convolve).astype(job.residual.dtype)
     volumes = np.array([np.abs(psfs[a, a]).max() for a in range(len(scales))])
     bias = job.options.get("smallscalebias", 0.0)
     biases = 1 - bias * np.array(scales) / scales[-1] if scales[-1] else np.ones(len(scales))
@@ -102,15 +102,15 @@ def _clean_plane(job: PlaneJob) -> int:
     return len(fluxes) + (casa and code != kernel.GOING_ON)
 
 
-def _cross_psfs(psf: np.ndarray, patches: np.ndarray, reach: tuple[int, int], convolve) -> np.ndarray:
+def cross_psfs(psf: np.ndarray, patches: np.ndarray, reach: tuple[int, int], convolve) -> np.ndarray:
     """psf convolved with every pair of scales: (scale, scale, py, px), no larger than `reach`."""
     n, radius = len(patches), patches.shape[1] // 2
-    part = _central(psf, tuple(r + 4 * radius + 1 for r in reach))
+    part = central(psf, tuple(r + 4 * radius + 1 for r in reach))
     once = [convolve(part, p) for p in patches]
     out = None
     for a in range(n):
         for b in range(a, n):
-            both = _central(convolve(once[a], patches[b]), reach)
+            both = central(convolve(once[a], patches[b]), reach)
             out = np.empty((n, n, *both.shape)) if out is None else out
             out[a, b] = out[b, a] = both
     return out

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imaging.algorithms.cycle_control import plane_stop
 from imaging.contracts import Meta
 from imaging.kernels import clean as kernel
 from imaging.state import PlaneResult, PlaneStop
@@ -14,7 +15,6 @@ from imaging.state import PlaneResult, PlaneStop
 CHUNK = 20_000  # components for which there is room at first
 GROWTH = (4.0, 1.0)  # of the figure of merit, against the smallest, that counts as divergence
 NO_SCALES = np.ones((1, 1, 1))
-DIVERGED = 0.1  # relative rise of a plane's peak in one minor cycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +63,15 @@ def _clean_one(residual, model, psf, meta, chan, pol, budget, clean_plane) -> Pl
     )  # fmt: skip
     done = clean_plane(job) if budget > 0 and before > job.threshold else 0
     after = peak(residual, mask)
-    stop = stop_code(done, budget, before, after, cycle, nsigma)
-    return PlaneResult(chan, pol, done, before, after, float(model[finite].sum(dtype=np.float64)), stop)
+    stop = plane_stop(done, budget, before, after, cycle, nsigma)
+    flux = float(model[finite].sum(dtype=np.float64))
+    return PlaneResult(chan, pol, done, before, after, flux, stop, peak(residual, finite))
 
 
 def peak(image: np.ndarray, mask: np.ndarray) -> float | None:
     """max |image| in the mask; None where it is empty."""
     values = image[mask]
     return float(np.abs(values).max()) if values.size else None
-
-
-def stop_code(done: int, budget: int, before: float, after: float, cycle: float, nsigma: float) -> PlaneStop:
-    """tclean's code for one plane's minor cycle; later tests overrule earlier ones."""
-    code = PlaneStop.EARLY
-    if done >= budget:
-        code = PlaneStop.CYCLENITER
-    if cycle >= nsigma and after <= cycle:
-        code = PlaneStop.CYCLETHRESHOLD
-    elif cycle < nsigma and after <= nsigma:
-        code = PlaneStop.NSIGMA
-    if done == 0 and code == PlaneStop.EARLY:
-        code = PlaneStop.NO_ITERATIONS
-    if done > 0 and after > (1 + DIVERGED) * before:
-        code = PlaneStop.DIVERGED
-    return code
 
 
 class Search:

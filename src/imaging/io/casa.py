@@ -16,7 +16,7 @@ import numpy as np
 
 from imaging.errors import ImagingError
 from imaging.image import Beam, Image
-from imaging.io.header import FRAMES, SPECSYS, frequency_axis, image_from, mjd
+from imaging.io.header import FRAMES, SPECSYS, axes_of, frequency_axis, image_from, mjd
 
 NO_BEAM = 1e-12
 """arcsec: stands for the beam of a channel without data, because casacore refuses beams of no size."""
@@ -265,3 +265,46 @@ def _beams(info: dict, nchan: int) -> tuple[Beam, ...]:
     if planes.get("nChannels") == nchan:
         return tuple(beam(planes[f"*{chan}"]) for chan in range(nchan))
     return ()
+
+
+def read_plane(path: str | os.PathLike, chan: int, pol: int) -> np.ndarray:
+    """One plane (y, x) float32 as it is on disk, whatever the mask."""
+    from casacore.images import image as CasaImage
+
+    opened = CasaImage(str(path))
+    kinds, corner, end = _plane(path, opened.shape(), chan, pol)
+    pixels = opened.getdata(corner, end)[tuple(slice(None) if kind in ("x", "y") else 0 for kind in kinds)]
+    turned = kinds.index("x") < kinds.index("y")
+    return np.ascontiguousarray(pixels.T if turned else pixels, dtype=np.float32)
+
+
+def write_plane(path: str | os.PathLike, data: np.ndarray, chan: int, pol: int) -> None:
+    """Put one plane (y, x) in its place; mask, beams, coordinates and other planes stay as they are."""
+    from casacore.images import image as CasaImage
+
+    opened = CasaImage(str(path))
+    kinds, corner, end = _plane(path, opened.shape(), chan, pol)
+    shape = [last - first + 1 for first, last in zip(corner, end, strict=True)]
+    ny, nx = shape[kinds.index("y")], shape[kinds.index("x")]
+    if data.shape != (ny, nx):
+        raise ImagingError(f"{path} has planes of another size.", got=f"{data.shape[::-1]} pixels",
+                           expected=f"{(nx, ny)}", next_step="check the image's axes")  # fmt: skip
+    pixels = data.T if kinds.index("x") < kinds.index("y") else data
+    opened.putdata(np.ascontiguousarray(pixels, dtype=np.float32).reshape(shape), corner)
+
+
+def _plane(path, shape: list[int], chan: int, pol: int) -> tuple[list[str], list[int], list[int]]:
+    """The axes of the image's pixels (x, y, freq, stokes), and on them the first and the last pixel of a plane."""
+    from casacore.tables import table
+
+    with table(str(path), ack=False) as keywords:
+        header, _ = _keywords(keywords.getkeyword("coords"), tuple(shape))
+    kinds = axes_of(header, path)
+    wanted = {"freq": chan, "stokes": pol}
+    corner = [wanted.get(kind, 0) for kind in kinds]
+    end = [n - 1 if kind in ("x", "y") else k for kind, n, k in zip(kinds, shape, corner, strict=True)]
+    if any(not 0 <= k < n for k, n in zip(corner, shape, strict=True)):
+        raise ImagingError(f"{path} has no such plane.", got=f"channel {chan}, polarisation {pol}",
+                           expected=", ".join(f"{n} {kind}" for n, kind in zip(shape, kinds, strict=True)),
+                           next_step="check the image's axes")  # fmt: skip
+    return kinds, corner, end

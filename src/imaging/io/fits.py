@@ -38,7 +38,7 @@ def save(image: Image, path: str | os.PathLike) -> None:
         fits_file.write_header(file, _cards(image, frequency, several))
         for pol in range(image.data.shape[1]):
             for chan in range(image.data.shape[0]):
-                plane = image.data[chan, pol].astype(">f4")
+                plane = image.data[chan, pol].astype(">f4", order="C")
                 if image.valid is not None:
                     plane[~image.valid[chan, pol]] = np.nan
                 file.write(plane.data)
@@ -73,7 +73,7 @@ def _cards(image: Image, frequency: tuple[float, float, bool], several_beams: bo
     axes = [
         (xtype, ra, -_degrees(grid.cell[0]), nx // 2 + 1.0, "deg"),
         (ytype, dec, _degrees(grid.cell[1]), ny // 2 + 1.0, "deg"),
-        ("FREQ", *frequency[:2], 1.0, "Hz"),
+        ("TAYLOR", 0.0, 1.0, 1.0, "") if "NTERMS" in image.header else ("FREQ", *frequency[:2], 1.0, "Hz"),
         ("STOKES", float(stokes), float(step), 1.0, ""),
     ]
     cards = [

@@ -83,7 +83,7 @@ def image_from(header: dict, history: list[str], pixels: np.ndarray, tables: dic
 
     A table is (rows, unit by column); `path` is for messages. `imaging.io.fits.load` says the rest.
     """
-    axes = _axes(header, path)
+    axes = axes_of(header, path)
     moved = np.transpose(
         pixels,
         [axes.index(k) for k in ("freq", "stokes", "y", "x") if k in axes] + [i for i, k in enumerate(axes) if not k],
@@ -108,7 +108,7 @@ def image_from(header: dict, history: list[str], pixels: np.ndarray, tables: dic
     return Image(data, grid, header.get("BUNIT", ""), _beams(header, tables, len(grid.freq)), valid, rest)
 
 
-def _axes(header: dict, path) -> list[str]:
+def axes_of(header: dict, path) -> list[str]:
     """For each numpy axis of the pixels: x, y, freq, stokes, or "" for one to be dropped."""
     axes = []
     for i in range(1, header["NAXIS"] + 1):

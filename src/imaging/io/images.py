@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from imaging.errors import ImagingError
 from imaging.image import Image
 from imaging.io.atomic import atomic_path
@@ -36,3 +38,60 @@ def save_image(image: Image, path: str | os.PathLike) -> None:
     """Write a FITS or CASA image; it appears under its name only when it is complete."""
     with atomic_path(path) as partial:
         _module(path).save(image, partial)
+
+
+def find_image(prefix: str, *products: str, required: bool = True) -> str:
+    """The path of `<prefix>.<product>`, a CASA image or a FITS file: the first of `products` that is there.
+
+    Where there is none, "" or, if one is `required`, an ImagingError.
+    """
+    for product in products:
+        for ending in ("", *FITS_ENDINGS):
+            if Path(path := f"{prefix}.{product}{ending}").exists():
+                return path
+    if not required:
+        return ""
+    raise ImagingError(
+        f"There is no image {prefix}.{products[0]}.",
+        got="no such file or directory",
+        expected=f"{prefix}.{products[0]} (CASA) or {prefix}.{products[0]}.fits",
+        next_step="check the name, or make the image first",
+    )
+
+
+def read_plane(path: str | os.PathLike, chan: int = 0, pol: int = 0) -> np.ndarray:
+    """One plane (y, x) float32; of a CASA image the values under its mask too, of a FITS file 0 for NaN."""
+    module = _existing(path)
+    if hasattr(module, "read_plane"):
+        return module.read_plane(path, chan, pol)
+    return _one_of(module.load(path).data, path, chan, pol)
+
+
+def write_plane(path: str | os.PathLike, data: np.ndarray, chan: int = 0, pol: int = 0) -> None:
+    """Replace one plane (y, x) of an existing image; the rest of it stays."""
+    module = _existing(path)
+    if hasattr(module, "write_plane"):
+        module.write_plane(path, data, chan, pol)
+        return
+    image = module.load(path)
+    plane = _one_of(image.data, path, chan, pol)
+    if plane.shape != data.shape:
+        raise wrong_plane(path, f"pixels {data.shape[::-1]}", f"{plane.shape[::-1]}, as the image has")
+    plane[...] = data
+    save_image(image, path)
+
+
+def _existing(path: str | os.PathLike):
+    if not Path(path).exists():
+        return load_image(path)  # which says so
+    return _module(path)
+
+
+def _one_of(cube: np.ndarray, path, chan: int, pol: int) -> np.ndarray:
+    if not (0 <= chan < cube.shape[0] and 0 <= pol < cube.shape[1]):
+        raise wrong_plane(path, f"channel {chan}, polarisation {pol}", "of {} and {}".format(*cube.shape[:2]))
+    return cube[chan, pol]
+
+
+def wrong_plane(path, got: str, expected: str) -> ImagingError:
+    return ImagingError(f"{path} has no such plane.", got=got, expected=expected, next_step="check the image's axes")

@@ -132,13 +132,22 @@ class Reader:
 
         `correlations` names by DATA_DESC_ID which ones to read (row, chan, corr), in rising order.
         """
+        for ddid, start, rows, columns in self._blocks():
+            yield self._chunk(ddid, start, rows, columns, column, correlations[ddid])
+
+    def baselines(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """(DATA_DESC_ID, row numbers in the set, uvw (row, 3) m, field ids) of the selected rows, block by block."""
+        for ddid, start, rows, columns in self._blocks():
+            yield ddid, start + rows, columns["UVW"][rows], columns["FIELD_ID"][rows]
+
+    def _blocks(self) -> Iterator[tuple[int, int, np.ndarray, dict]]:
+        """(DATA_DESC_ID, first row, rows from there, scalar columns) of the selected rows, in their order."""
         sizes = [len(self.channels(d)) * len(self.meta.correlations(d)) for d in sorted(self.survey.rows)]
         step = int(np.clip(CHUNK_BYTES // (8 * max(sizes, default=1)), 1, 2**17))
         for start, columns, chosen, _ in self._selected(step):
             chosen &= columns["ANTENNA1"] != columns["ANTENNA2"]
             for ddid in np.unique(columns["DATA_DESC_ID"][chosen]).tolist():
-                rows = np.flatnonzero(chosen & (columns["DATA_DESC_ID"] == ddid))
-                yield self._chunk(ddid, start, rows, columns, column, correlations[ddid])
+                yield ddid, start, np.flatnonzero(chosen & (columns["DATA_DESC_ID"] == ddid)), columns
 
     def _chunk(self, ddid, start, rows, columns, column, wanted) -> Chunk:
         contiguous = rows[-1] - rows[0] + 1 == len(rows)

@@ -7,13 +7,13 @@ import math
 import os
 from collections.abc import Sequence
 
-from imaging.algorithms.simulation import Component
+from imaging.algorithms.components import Component
 from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path
 
 COLUMNS = (
-    "name", "group", "ra_deg", "dec_deg", "i_jy", "q_jy", "u_jy", "v_jy", "spectral_index", "reffreq_hz",
-    "major_arcsec", "minor_arcsec", "pa_deg",
+    "name", "group", "ra_deg", "dec_deg", "i_jy", "q_jy", "u_jy", "v_jy", "spectral_index", "logarithmic",
+    "reffreq_hz", "major_arcsec", "minor_arcsec", "pa_deg",
 )  # fmt: skip
 
 
@@ -25,7 +25,8 @@ def save_truth(components: Sequence[Component], path: str | os.PathLike) -> None
         for c in components:
             axes = math.degrees(c.major) * 3600, math.degrees(c.minor) * 3600, math.degrees(c.pa)
             position = math.degrees(c.ra), math.degrees(c.dec)
-            row = c.name, c.group, *position, *c.stokes, c.spectral_index, c.reffreq, *axes
+            spectrum = " ".join(repr(a) for a in c.spectral_index), str(c.logarithmic).lower()
+            row = c.name, c.group, *position, *c.stokes, *spectrum, c.reffreq, *axes
             table.writerow([x if isinstance(x, str) else repr(float(x)) for x in row])
 
 
@@ -46,14 +47,15 @@ def load_truth(path: str | os.PathLike) -> list[Component]:
 
 
 def _component(row: dict) -> Component:
-    number = {key: float(row[key]) for key in COLUMNS[2:]}
+    number = {key: float(row[key]) for key in COLUMNS[2:] if key not in ("spectral_index", "logarithmic")}
     return Component(
         name=row["name"],
         group=row["group"],
         ra=math.radians(number["ra_deg"]),
         dec=math.radians(number["dec_deg"]),
         stokes=(number["i_jy"], number["q_jy"], number["u_jy"], number["v_jy"]),
-        spectral_index=number["spectral_index"],
+        spectral_index=tuple(float(a) for a in row["spectral_index"].split()),
+        logarithmic={"true": True, "false": False}[row["logarithmic"]],
         reffreq=number["reffreq_hz"],
         major=math.radians(number["major_arcsec"] / 3600),
         minor=math.radians(number["minor_arcsec"] / 3600),

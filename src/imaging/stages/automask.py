@@ -8,7 +8,7 @@ import numpy as np
 
 from imaging.algorithms import masking
 from imaging.algorithms.beams import common_beam
-from imaging.image import Image
+from imaging.image import Image, term
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
@@ -19,9 +19,9 @@ def automask(residual: str, psf: str, pb: str, previous="", previous_automask=""
              mask: str, automask: str, config) -> None:  # fmt: skip
     """Make the image `mask` (1 is clean) and the state file of automatic masking.
 
-    In the first cycle there is no `previous` mask, `state` or `minor` result.
+    In the first cycle there is no `previous` mask, `state` or `minor` result. Of Taylor terms the first one counts.
     """
-    image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
+    image, beam_image, pb_image = (term(load_image(path), 0) for path in (residual, psf, pb))
     shape = image.data.shape
     valid = pb_image.usable(shape, config.primary_beam.pblimit) & beam_image.usable(shape)
     if config.mask.usemask == "auto-multithresh":

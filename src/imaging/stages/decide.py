@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from imaging.algorithms.cycle_control import Limits, next_state, residual_statistics
+from imaging.algorithms.joining import any_of_cube, integrate_cube
 from imaging.algorithms.masking import Noise, largest_sidelobe
 from imaging.errors import ImagingError
+from imaging.image import term
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
 from imaging.log import logger
@@ -20,10 +22,14 @@ LIMITS = ("niter", "threshold", "nsigma", "cycleniter", "cyclefactor", "minpsffr
 
 
 def decide(
-    residual: str, mask: str, psf: str, pb: str, automask: str, previous="", minor="", *, state: str, config
+    residual: str, mask: str, psf: str, pb: str, automask: str, previous="", minor="", sumwt="", *, state: str, config
 ) -> None:
-    """Write the `state` of this cycle; in the first one there is no `previous` state or `minor` result."""
-    image, beam_image, pb_image = load_image(residual), load_image(psf), load_image(pb)
+    """Write the `state` of this cycle; in the first one there is no `previous` state or `minor` result.
+
+    Planes that are cleaned together are judged together, by their integrated image: that takes their weights, `sumwt`.
+    Of Taylor terms the first one counts.
+    """
+    image, beam_image, pb_image = (term(load_image(path), 0) for path in (residual, psf, pb))
     shape = image.data.shape
     valid = pb_image.usable(shape, config.primary_beam.pblimit) & beam_image.usable(shape)
     limits = Limits(**{name: getattr(config.clean, name) for name in LIMITS})
@@ -33,10 +39,15 @@ def decide(
         raise ImagingError("The mask is empty: there is nothing to clean.", got="0 pixels in the mask",
                            expected="some pixels inside the primary beam",
                            next_step="check mask.mask, mask.pbmask and primary_beam.pblimit")  # fmt: skip
+    quiet = valid & (pb_image.data > config.mask.pbmask) if config.mask.pbmask > 0 else valid
+    data, noise = image.data, _noise(automask)
+    if join := config.clean.join:
+        weight, noise = load_image(sumwt).data[:, 0, 0, 0], None
+        data = integrate_cube(data, weight, image.grid.stokes, join, config.clean.squared_join)
+        cleaned, valid, quiet = (any_of_cube(flags, join) for flags in (cleaned, valid, quiet))
     planes = residual_statistics(
-        image.data, cleaned, valid, nsigma=limits.nsigma,
-        noise_valid=valid & (pb_image.data > config.mask.pbmask) if config.mask.pbmask > 0 else None,
-        noise=_noise(automask), automasking=automatic, fastnoise=config.mask.fastnoise,
+        data, cleaned, valid, nsigma=limits.nsigma, noise_valid=quiet, noise=noise, automasking=automatic,
+        fastnoise=config.mask.fastnoise,
     )  # fmt: skip
     decision = next_state(
         CleanState.from_json(Path(previous).read_text()) if previous else None,

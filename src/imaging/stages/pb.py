@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from imaging.algorithms import taylor
 from imaging.algorithms.primary_beam import (
     apply_limit,
     choose_model,
@@ -17,17 +18,24 @@ from imaging.errors import ImagingError
 from imaging.image import Image
 from imaging.io.images import load_image, save_image
 from imaging.log import logger
-from imaging.stages.plan import header, open_parts
+from imaging.stages.plan import header, open_parts, taylor_terms, terms_grid
 
 
 def pb(vis: str, weights: str, *, pb: str, config) -> None:
-    """Make the image `pb`: one polarisation, peak 1, zero and masked where it is not above |pblimit|."""
+    """Make the image `pb`: one polarisation, peak 1, zero and masked where it is not above |pblimit|.
+
+    Of Taylor terms it is the coefficients of its spectrum; the first one counts for the limit.
+    """
     store, grid, parts = open_parts(vis, weights, config.image)
     samples = frequency_weights(parts, len(grid.freq))
     pointing = tuple(store.meta["pointing"])
     chosen = config.primary_beam
     if chosen.pbmodel == "image":
-        data = primary_beam_from_image(load_image(chosen.pbimage), grid, samples, pointing)[:, :1]
+        image = load_image(chosen.pbimage)
+
+        def beam(samples):
+            return primary_beam_from_image(image, grid, samples, pointing)[:, :1]
+
         logger.info("primary beam: %s", chosen.pbimage)
     else:
         model = choose_model(chosen.pbmodel, store.meta["telescope"], store.meta["dish_diameters"],
@@ -35,13 +43,19 @@ def pb(vis: str, weights: str, *, pb: str, config) -> None:
         logger.info("primary beam: %s, effective diameter %.4g m", model.kind, model.diameter)
         if model.note:
             logger.warning("%s", model.note)
-        data = primary_beam(grid, model, samples, pointing)
+
+        def beam(samples):
+            return primary_beam(grid, model, samples, pointing)
+
+    terms = taylor_terms(grid, config.clean)
+    data = beam(samples) if terms is None else taylor.fit_planes(beam, *samples[0], terms)
     highest = float(np.nanmax(data))
-    data, valid = apply_limit(data, chosen.pblimit)
+    first, valid = apply_limit(data[: len(grid.freq)], chosen.pblimit)
+    data, valid = (first, valid) if terms is None else (np.where(valid, data, 0), valid.repeat(len(data), axis=0))
     if chosen.pblimit > 0 and not np.any(valid):
         raise ImagingError("The image lies outside the primary beam.", got=f"a response of {highest:.2g} at most",
                            expected=f"more than primary_beam.pblimit, {chosen.pblimit:g}, somewhere",
                            next_step="check image.phasecenter (empty for the field's own), or lower"
                            " primary_beam.pblimit")  # fmt: skip
-    grid = replace(grid, stokes=grid.stokes[:1])
-    save_image(Image(data, grid, "", valid=valid, header=header(store) | {"BTYPE": "Beam"}), pb)
+    grid, cards = terms_grid(replace(grid, stokes=grid.stokes[:1]), terms, len(data))
+    save_image(Image(data, grid, "", valid=valid, header=header(store) | cards | {"BTYPE": "Beam"}), pb)

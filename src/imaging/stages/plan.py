@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import imaging
 from imaging.algorithms.major_cycle import Accuracy, Part
 from imaging.algorithms.spectral import output_channels
+from imaging.algorithms.taylor import Taylor
 from imaging.image import Grid
 from imaging.io.visibility_store import ImagingWeights, VisibilityStore
 from imaging.settings import Settings
@@ -44,6 +46,21 @@ def open_parts(vis: str, weights: str, image: Settings) -> tuple[VisibilityStore
         for i, (part, plane) in enumerate(zip(store.parts, channel_map, strict=True))
     ]
     return store, grid, parts
+
+
+def taylor_terms(grid: Grid, clean: Settings) -> Taylor | None:
+    """The Taylor terms to image, about clean.reffreq or the middle of the band; None where there is but one."""
+    if clean.nterms == 1:
+        return None
+    return Taylor(clean.nterms, parse_quantity(clean.reffreq, FREQUENCY, "Hz") if clean.reffreq else grid.freq[0])
+
+
+def terms_grid(grid: Grid, taylor: Taylor | None, count: int) -> tuple[Grid, dict]:
+    """The grid of an image of `count` Taylor terms, in the place of channels, and the header card that says so."""
+    if taylor is None:
+        return grid, {}
+    grid = replace(grid, freq=(taylor.reference,) * count, width=grid.width * count)
+    return grid, {"NTERMS": (count, "Taylor terms, in the place of channels")}
 
 
 def header(store: VisibilityStore) -> dict:

@@ -8,11 +8,12 @@ import numpy as np
 
 from imaging.algorithms.beam_fitting import beam_at_peak, fit_beams
 from imaging.algorithms.major_cycle import image_sums, normalise
+from imaging.algorithms.taylor import hessian_of, invert_hessian
 from imaging.errors import ImagingError
 from imaging.image import Beam, Grid, Image
 from imaging.io.images import save_image
 from imaging.log import logger
-from imaging.stages.plan import accuracy, header, open_parts
+from imaging.stages.plan import accuracy, header, open_parts, taylor_terms, terms_grid
 from imaging.units import format_angle
 
 UNLIKE = 1.5  # ratio of the fitted beam to the one of the psf's curvature that is worth a warning
@@ -21,19 +22,23 @@ UNLIKE = 1.5  # ratio of the fitted beam to the one of the psf's curvature that 
 def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 1) -> None:
     """Make the image `psf` (peak 1, beams fitted) and the image `sumwt` (one pixel a plane).
 
-    Channels without data are blank and have a beam of no size.
+    Channels without data are blank and have a beam of no size. Of Taylor terms the first one has peak 1, and the beam.
     """
     store, grid, parts = open_parts(vis, weights, config.image)
     grid = replace(grid, stokes=grid.stokes[:1])
-    sums, sum_of_weights = image_sums(parts, grid, accuracy(config.gridding), psf=True, threads=threads)
+    taylor = taylor_terms(grid, config.clean)
+    sums, sum_of_weights = image_sums(parts, grid, accuracy(config.gridding), psf=True, threads=threads, taylor=taylor)
     if not sum_of_weights.any():
         raise ImagingError("No visibility has any weight.", got="sum of weights 0",
                            expected="some unflagged visibilities inside the image's uv range",
                            next_step="check flags, weighting and image.cell")  # fmt: skip
     ny, nx = grid.shape
-    data = normalise(sums, sums[:, 0, ny // 2, nx // 2])  # peak exactly 1
-    filled = sum_of_weights > 0
-    beams = fit_beams(data[filled, 0], grid.cell, config.clean.psfcutoff, config.compat)
+    peaks = sums[:, 0, ny // 2, nx // 2]
+    data = normalise(sums, peaks if taylor is None else np.full_like(peaks, peaks[0]))  # peak exactly 1
+    if taylor:
+        invert_hessian(hessian_of(data[:, 0]))  # raises where the data do not constrain the terms
+    filled = sum_of_weights[: len(grid.freq)] > 0
+    beams = fit_beams(data[: len(filled)][filled, 0], grid.cell, config.clean.psfcutoff, config.compat)
     extent = min(n * c for n, c in zip(grid.shape[::-1], grid.cell, strict=True))
     if not beams or max(beam.major for beam in beams) > extent:
         raise ImagingError("The image is smaller than the main lobe of its psf.",
@@ -46,8 +51,9 @@ def psf(vis: str, weights: str, *, psf: str, sumwt: str, config, threads: int = 
     fitted = iter(beams)
     beams = tuple(next(fitted) if used else Beam(0.0, 0.0) for used in filled)
     _tell(grid, beams, data[:, 0])
-    origin = header(store)
     valid = None if filled.all() else np.broadcast_to(filled[:, None, None, None], data.shape)
+    grid, terms = terms_grid(grid, taylor, len(data))
+    beams, origin = beams if taylor is None else beams * len(data), header(store) | terms
     save_image(Image(data, grid, "Jy/beam", beams, valid, origin | {"BTYPE": "Beam"}), psf)
     point = replace(grid, shape=(1, 1))
     weight = sum_of_weights[:, None, None, None].astype("f4")

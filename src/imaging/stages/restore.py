@@ -22,7 +22,7 @@ def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str =
     shape = left.data.shape
     valid = load_image(pb).usable(shape, config.primary_beam.pblimit) & beam_image.usable(shape)
     own = beam_image.beams
-    targets = _targets(config.restore.restoringbeam, own, config.compat)
+    targets = restoring_beams(config.restore.restoringbeam, own, config.compat)
     data = np.zeros_like(left.data)
     for chan, pol in np.ndindex(shape[:2]):
         if own[chan].major > 0:
@@ -39,7 +39,7 @@ def restore(residual: str, mask: str, psf: str, pb: str, state: str, loop: str =
     save_image(cleaned.with_data(cleaned.data, header=header | {"BTYPE": "Mask"}), mask_out)
 
 
-def _targets(restoringbeam: list[str], own: tuple[Beam, ...], compat: str) -> tuple[Beam, ...]:
+def restoring_beams(restoringbeam: list[str], own: tuple[Beam, ...], compat: str) -> tuple[Beam, ...]:
     """The beam of each channel of the restored image."""
     if not restoringbeam:
         return tuple(own)

@@ -7,14 +7,17 @@ import math
 import numpy as np
 
 from imaging.algorithms import simulation
+from imaging.algorithms.components import Component
 from imaging.algorithms.primary_beam import choose_model, power
-from imaging.algorithms.simulation import Component
 from imaging.errors import ImagingError
+from imaging.image import lm_to_radec, radec_to_lmn
+from imaging.io.component_list import is_component_list, load_components
+from imaging.io.images import load_image
 from imaging.io.ms_writer import write_ms
 from imaging.io.truth import save_truth
 from imaging.log import logger
 from imaging.settings import Settings
-from imaging.units import parse_beam, parse_direction
+from imaging.units import format_angle, parse_beam, parse_direction
 
 CORRELATIONS = {"circular": ("RR", "RL", "LR", "LL"), "linear": ("XX", "XY", "YX", "YY")}
 
@@ -27,7 +30,12 @@ def simulate(*, ms: str, truth: str, config) -> None:
     freq = config.startfreq + config.chanwidth * np.arange(config.nchan)
     components = [_component(Settings.of(source), config.reffreq or freq.mean(), centre) for source in config.sources]
     corr_type = CORRELATIONS[config.feeds]
+    listed = bool(config.skymodel) and is_component_list(config.skymodel)
+    components += load_components(config.skymodel) if listed else []
     vis = simulation.predict_components(uvw, freq, components, centre, corr_type, _attenuation(config))
+    if config.skymodel and not listed:
+        image = _sky_about(config.skymodel, centre)
+        vis += simulation.predict_image(uvw, freq, image.data, image.grid, corr_type, _attenuation(config))
     rms = simulation.visibility_rms(config.sefd, config.chanwidth, config.integration)
     vis += simulation.thermal_noise(vis.shape, rms, np.random.default_rng(config.seed))
     write_ms(
@@ -58,11 +66,24 @@ def _times(config, centre) -> np.ndarray:
 
 def _component(source, reffreq: float, centre) -> Component:
     start = parse_direction(source.direction) if source.direction else centre
-    ra, dec = simulation.lm_to_radec(*source.offset, start)
+    ra, dec = lm_to_radec(*source.offset, start)
     major, minor, pa = parse_beam(source.size) if source.size else (0.0, 0.0, 0.0)
     stokes = tuple(source.flux) if isinstance(source.flux, (list, tuple)) else (source.flux, 0.0, 0.0, 0.0)
-    return Component(source.name, float(ra), float(dec), stokes, source.spectral_index, float(reffreq), major, minor,
-                     pa, source.group)  # fmt: skip
+    return Component(source.name, float(ra), float(dec), stokes, tuple(source.spectral_index), float(reffreq),
+                     major, minor, pa, source.group)  # fmt: skip
+
+
+def _sky_about(path: str, centre):
+    """A model image whose middle is the phase centre."""
+    image = load_image(path)
+    l, m, _ = radec_to_lmn(*image.grid.centre, centre)
+    if max(abs(l), abs(m)) > 1e-3 * min(image.grid.cell) or not set(image.grid.stokes) <= set("IQUV"):
+        raise ImagingError(f"The sky model {path} does not fit the observation.",
+                           got=f"planes {''.join(image.grid.stokes)}, a middle"
+                           f" {format_angle(math.hypot(l, m))} from phasecenter",
+                           expected="Stokes planes, about the same centre",
+                           next_step="set phasecenter to the image's, or take a list of components")  # fmt: skip
+    return image
 
 
 def _attenuation(config):

@@ -9,6 +9,7 @@ import numpy as np
 from imaging.algorithms.weighting import Density, Scheme, Taper, imaging_weight, row_chunks
 from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path
+from imaging.io.density_file import load_density
 from imaging.io.visibility_store import VisibilityStore, new_array
 from imaging.log import logger
 from imaging.stages.plan import open_store
@@ -18,14 +19,17 @@ DENSITY_BYTES = 2**30
 """Density grids held at a time; cubes take their channels in turns."""
 
 
-def weights(vis: str, *, weights: str, config) -> None:
-    """Write the directory `weights`: part000.npy, … (row, chan) float32, one a part of the store, and weights.json."""
+def weights(vis: str, gridwt: str = "", *, weights: str, config) -> None:
+    """Write the directory `weights`: part000.npy, … (row, chan) float32, one a part of the store, and weights.json.
+
+    `gridwt` is the density of all data, where this store holds only a share of them (stage density).
+    """
     store, grid, channel_map = open_store(vis, config.image)
     check_cell(store.meta["max_uv_wavelengths"], max(config.image.cell))
-    scheme = _scheme(config.weighting)
-    per_channel = config.image.specmode == "cube"
+    scheme = make_scheme(config.weighting)
+    per_channel = own_densities(config)
     planes = at_once = len(grid.freq)
-    if scheme.needs_density:
+    if scheme.needs_density and per_channel:
         at_once = max(DENSITY_BYTES // (8 * grid.shape[0] * grid.shape[1]), 1)
     sums = np.zeros((3, len(grid.freq)))
     with atomic_path(weights) as folder:
@@ -34,10 +38,13 @@ def weights(vis: str, *, weights: str, config) -> None:
         for first in range(0, planes, at_once):
             count, density = min(at_once, planes - first), None
             if scheme.needs_density:
-                density = Density(scheme, config.image.cell, config.image.imsize, count, per_channel)
-                for _, _, samples, _ in _samples(store, channel_map, first, count):
+                grids = count if per_channel else 1
+                density = Density(scheme, config.image.cell, config.image.imsize, grids, per_channel)
+                if gridwt:
+                    density.grid[:], density.gridded[:] = load_density(gridwt, first, density.grid.shape)
+                for _, _, samples, _ in () if gridwt else each_sample(store, channel_map, first, count, per_channel):
                     density.add(*samples)
-            for i, place, samples, plane in _samples(store, channel_map, first, count):
+            for i, place, samples, plane in each_sample(store, channel_map, first, count, per_channel):
                 made = imaging_weight(scheme, density, *samples)
                 out[i][place] = made
                 _add_sums(sums, made.astype(np.float64), samples[1], plane)
@@ -46,8 +53,18 @@ def weights(vis: str, *, weights: str, config) -> None:
         (folder / "weights.json").write_text(json.dumps(_summary(scheme, sums), indent=1, sort_keys=True) + "\n")
 
 
-def _samples(store: VisibilityStore, channel_map, first: int, count: int):
-    """(part, (rows, channels), (uvw, weight, freq, plane from `first`), plane) of samples of some image channels."""
+def own_densities(config) -> bool:
+    """Whether each plane of a cube has a density of its own: planes cleaned together want one psf, as far as may be."""
+    wanted = config.weighting.perchanweightdensity
+    own = "channels" not in config.clean.join if wanted == "auto" else wanted == "true"
+    return config.image.specmode == "cube" and own
+
+
+def each_sample(store: VisibilityStore, channel_map, first: int, count: int, per_channel: bool):
+    """(part, (rows, channels), (uvw, weight, freq, plane), plane) of samples of some image channels.
+
+    The inner plane is that of the density: from `first`, or 0 where all channels share one.
+    """
     for i, (part, plane) in enumerate(zip(store.parts, channel_map, strict=True)):
         channels = np.flatnonzero((plane >= first) & (plane < first + count))
         uvw, weight = part.uvw, part.weight
@@ -55,7 +72,8 @@ def _samples(store: VisibilityStore, channel_map, first: int, count: int):
         for rows in row_chunks(part.rows, len(channels)) if len(channels) else ():
             place = (rows, slice(None) if everything else channels)
             chosen = np.array(weight[place])  # a copy: kernels are compiled for writable arrays only
-            yield i, place, (np.array(uvw[rows]), chosen, part.freq[channels], plane[channels] - first), plane[channels]
+            grids = plane[channels] - first if per_channel else np.zeros(len(channels), plane.dtype)
+            yield i, place, (np.array(uvw[rows]), chosen, part.freq[channels], grids), plane[channels]
 
 
 def _add_sums(sums, made, weight, plane):
@@ -78,7 +96,7 @@ def _summary(scheme: Scheme, sums: np.ndarray) -> dict:
             "noise_increase": noise.tolist()}  # fmt: skip
 
 
-def _scheme(section) -> Scheme:
+def make_scheme(section) -> Scheme:
     taper = None
     if section.uvtaper:
         major, minor = (section.uvtaper[0], section.uvtaper[min(1, len(section.uvtaper) - 1)])

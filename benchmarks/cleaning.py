@@ -31,7 +31,8 @@ CASA_SCRIPT = Path(__file__).parent / "peers" / "casa_minor_cycle.py"
 GAIN = 0.1
 # deconvolver, size, iterations, scales, WSClean's threshold (Jy/beam)
 CASES = [("hogbom", 2048, 1000, [], 0.0258), ("clark", 4096, 10000, [], 0.0098),
-         ("multiscale", 2048, 1000, [0, 5, 10, 20, 40], 0.0), ("wideband", 2048, 1000, [0, 5, 10, 20, 40], 0.0)]  # fmt: skip
+         ("multiscale", 2048, 1000, [0, 5, 10, 20, 40], 0.0),
+         ("wideband", 2048, 1000, [0, 5, 10, 20, 40], 0.0)]  # fmt: skip
 QUICK = [("hogbom", 512, 200, [], 0.1), ("clark", 512, 1000, [], 0.03), ("multiscale", 512, 50, [0, 5, 10], 0.0),
          ("wideband", 512, 50, [0, 5, 10], 0.0)]  # fmt: skip
 PEERS = {"wideband": "multiscale"}  # what CASA calls its nearest
@@ -47,15 +48,8 @@ def ours(folder, images, name, size, iterations, scales, threshold):
 
 
 def casa(folder, images, name, size, iterations, scales, threshold):
-    command = [
-        os.environ["CASA_PYTHON"],
-        CASA_SCRIPT,
-        folder / f"field{size}",
-        PEERS.get(name, name),
-        iterations,
-        GAIN,
-        *scales,
-    ]
+    field, name = folder / f"field{size}", PEERS.get(name, name)
+    command = [os.environ["CASA_PYTHON"], CASA_SCRIPT, field, name, iterations, GAIN, *scales]
     said = subprocess.run(list(map(str, command)), cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"},
                           capture_output=True, text=True, check=True).stdout  # fmt: skip
     result = json.loads(said.splitlines()[-1])

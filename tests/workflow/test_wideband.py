@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from imaging.algorithms.simulation import Component, lm_to_radec
+from imaging.algorithms.components import Component
+from imaging.image import lm_to_radec
 from imaging.io.images import load_image
 from imaging.names import Names
 

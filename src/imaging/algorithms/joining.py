@@ -45,6 +45,22 @@ def joined_weights(weight: np.ndarray, stokes) -> np.ndarray:
     return np.repeat(share * polarisation_factor(stokes), len(stokes))
 
 
+def spectral_weights(weight: np.ndarray, frequency: np.ndarray, stokes, terms: int) -> np.ndarray:
+    """Weights (term, plane) of images of the mean, the slope, the curvature, ... of the spectra; mean first.
+
+    Polynomials in frequency, orthogonal under the weights, so that all these images have the noise of the mean: where
+    spectra of components are off, they show what the mean does not. No more terms than channels with weight.
+    """
+    used = weight > 0
+    count = min(terms, int(used.sum()))
+    root = np.sqrt(weight[used] / weight.sum())
+    offset = frequency[used] / np.average(frequency, weights=weight) - 1
+    basis = np.linalg.qr(np.vander(offset, count, increasing=True) * root[:, None])[0]
+    out = np.zeros((count, len(weight)))
+    out[:, used] = (basis * root[:, None]).T * np.sign(basis[0, 0] or 1.0)
+    return np.repeat(out * polarisation_factor(stokes), len(stokes), axis=1)
+
+
 def integrate(planes: np.ndarray, weights: np.ndarray, squared: bool = False) -> np.ndarray:
     """The integrated image (ny, nx) of `planes` (plane, ny, nx), in their dtype."""
     total = np.zeros(planes.shape[1:], planes.dtype)

@@ -93,15 +93,15 @@ class Outcome:
 class ScaleSearch:
     """Finds components in `planes` (chan, pol, ny, nx) of `psfs` (chan, ny, nx), and subtracts them from the planes.
 
-    weights : (chan * pol,) of the integrated image. mask : (ny, nx) where components may be. factor : (ny, nx) that
-    multiplies the integrated image where peaks are looked for, or None. allowed : (scale, ny, nx) bool, where each
-    scale's centres may be besides, or None. width : FWHM of the beam in pixels.
+    weights : (term, chan * pol) of the integrated images, the mean first. mask : (ny, nx) where components may be.
+    factor : (ny, nx) that multiplies the integrated images where peaks are looked for, or None. allowed : (scale, ny,
+    nx) bool, where each scale's centres may be besides, or None. width : FWHM of the beam in pixels.
     """
 
     def __init__(self, planes, psfs, integrated_psf, weights, squared, fitter: SpectralFitter, mask, scales, width,
                  bias, shape, factor, allowed):  # fmt: skip
         self.planes, self.fitter, self.squared, self.scales = planes.reshape(-1, *mask.shape), fitter, squared, scales
-        self.npol, self.weights = planes.shape[1], weights
+        self.npol, self.terms, self.weights = planes.shape[1], weights, weights[0]
         self.convolver = ScaleConvolver(psfs, scales, shape)
         self.biases = scale_biases(scales, width, bias)
         self.psf_peaks = [self.convolver.peak(integrated_psf, a) for a in range(len(scales))]
@@ -123,23 +123,27 @@ class ScaleSearch:
             inside[:, :border] = inside[:, -border:] = False
         return inside
 
+    def _integrated(self) -> list[np.ndarray]:
+        return [integrate(self.planes, weights, self.squared) for weights in self.terms]
+
     def _look(self) -> None:
         """Bring images and peaks of the active scales up to date; peaks are times bias."""
-        integrated = integrate(self.planes, self.weights, self.squared)
-        transform = None
+        integrated = self._integrated()
+        several, wide = len(integrated) > 1, any(self.scales[a] > 0 for a in np.flatnonzero(self.active))
+        transforms = [self.convolver.transform(image) for image in integrated] if wide else []
         self.images = {}
         for a in np.flatnonzero(self.active):
-            if self.scales[a] > 0 and transform is None:
-                transform = self.convolver.transform(integrated)
-            image = self.convolver.scaled(transform, a) if self.scales[a] > 0 else integrated
+            made = (self.convolver.scaled(t, a) for t in transforms) if self.scales[a] > 0 else iter(integrated)
+            image = np.abs(next(made)) if several else next(made)
+            for other in made:
+                np.maximum(image, np.abs(other), out=image)
             self.images[a] = image
             self.peaks[a] = kernel.highest(image, self.factor, self.masks[a]) * self.biases[a]
 
     def highest(self) -> float:
-        """The highest peak of the integrated image where points may be, Jy/beam; of any scale where there are none."""
-        integrated = integrate(self.planes, self.weights, self.squared)
+        """The highest peak of the integrated image where components may be, Jy/beam."""
         places = np.any(self.masks, axis=0)
-        return float(np.abs(integrated[places]).max()) if places.any() else 0.0
+        return float(np.abs(integrate(self.planes, self.weights, self.squared)[places]).max()) if places.any() else 0.0
 
     def _activate(self, last: int, gain: float) -> None:
         """Leave out scales whose last known peak is well below that of the one just cleaned."""
@@ -229,7 +233,7 @@ class ScaleSearch:
             room = min(limit - len(every[0]), BLOCK)
             components, fluxes = np.empty((room, 2), np.int64), np.empty((room, len(values)), values.dtype)
             n, code, best, _ = kernel.clean_pixels(
-                values, runs, factor, psfs, shares, self.weights.astype(values.dtype), self.squared, KINDS[fitter.mode],
+                values, runs, factor, psfs, shares, self.terms.astype(values.dtype), self.squared, KINDS[fitter.mode],
                 smoothing, fitter.logs, fitter.weight, fitter.valid, min(fitter.nterms, fitter.valid.size), terms,
                 real(gain), real(level), GROWTH, components, fluxes,
             )  # fmt: skip

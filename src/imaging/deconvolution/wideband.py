@@ -15,8 +15,8 @@ from imaging.algorithms.joining import (
     average_channels,
     channel_blocks,
     integrate,
-    joined_weights,
     plane_groups,
+    spectral_weights,
 )  # fmt: skip
 from imaging.algorithms.local_noise import local_rms, median_and_sigma, noise_factor
 from imaging.algorithms.scales import automatic_scales
@@ -24,6 +24,8 @@ from imaging.algorithms.spectral_fitting import SpectralFitter
 from imaging.contracts import Meta
 from imaging.deconvolution.scale_search import Components, ScaleSearch, add_components
 from imaging.state import PlaneResult, PlaneStop
+
+SMOOTH = ("polynomial", "logpolynomial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,15 @@ class _Group:
         psfs = average_channels(self.psf, self.weight, self.blocks) if averaged else self.psf
         weight = np.array([self.weight[block].sum() for block in self.blocks])
         frequency = np.array([_mean(self.frequency[b], self.weight[b]) for b in self.blocks])
-        weights = joined_weights(weight, self.stokes)
+        terms = self.options.fit_terms if self.options.fit_spectrum in SMOOTH and not self.options.squared_join else 1
+        weights = spectral_weights(weight, frequency, self.stokes, terms)
         integrated_psf = integrate(psfs, weight / weight.sum())
         beam = beam_at_peak(integrated_psf, (1.0, 1.0))
         width = float(np.sqrt(beam.major * beam.minor)) if beam else 4.0
         scales = [float(s) for s in self.options.scales] or automatic_scales(width, mask.shape)
-        stage = self._thresholds(integrate(planes.reshape(-1, *mask.shape), weights, self.options.squared_join), width)
+        stage = self._thresholds(
+            integrate(planes.reshape(-1, *mask.shape), weights[0], self.options.squared_join), width
+        )
         search = ScaleSearch(
             planes, psfs, integrated_psf, weights, self.options.squared_join, self._fitter(frequency, weight), mask,
             scales, width, self.options.scalebias, self.options.scale_shape, stage.factor, self._allowed(scales, mask),

@@ -1,8 +1,8 @@
 """Clean of joined planes on a list of pixels: one position for all planes, each with its own flux and psf.
 
-The position is where the integrated image (the weighted mean of the planes, or its root of the weighted mean square)
-is largest; the fluxes of a component are made a smooth spectrum before they are subtracted. After Offringa & Smirnov
-(2017, MNRAS 471, 301), section 3.
+The position is where an integrated image is largest: the weighted mean of the planes, their slope, ..., or the root of
+the weighted mean square. The fluxes of a component are made a smooth spectrum before they are subtracted. After
+Offringa & Smirnov (2017, MNRAS 471, 301), section 3.
 """
 
 import math
@@ -70,29 +70,30 @@ def _subtract(values, at, psf, start, count, flux):
 
 
 @njit(cache=True, nogil=True)
-def _integrate(values, weights, squared, first, last, integrated):
-    """integrated = sum_j w_j v_j of the pixels from first to last, or the root of sum_j w_j v_j^2."""
+def _integrate(values, weights, squared, total, integrated):
+    """integrated = max_t |sum_j w_tj v_j|, or the root of sum_j w_0j v_j^2; total is scratch of its size."""
     n = integrated.size
     flat = values.reshape(-1)
-    for i in range(first, last):
-        integrated[i] = 0
-    for j in range(weights.size):
-        weight = weights[j]
-        if weight != 0:
-            at = np.uint64(j * n)
-            for i in range(first, last):
-                value = flat[at + np.uint64(i)]
-                integrated[i] += weight * (value * value if squared else value)
-    if squared:
-        for i in range(first, last):
-            integrated[i] = math.sqrt(integrated[i])
+    for t in range(len(weights)):
+        for i in range(n):
+            total[i] = 0
+        for j in range(weights.shape[1]):
+            weight = weights[t, j]
+            if weight != 0:
+                at = np.uint64(j * n)
+                for i in range(n):
+                    value = flat[at + np.uint64(i)]
+                    total[i] += weight * (value * value if squared else value)
+        for i in range(n):
+            value = math.sqrt(total[i]) if squared else abs(total[i])
+            integrated[i] = max(integrated[i], value) if t else value
 
 
 @njit(cache=True, nogil=True)
 def _peak(integrated, factor):
     best, top = -1, -1.0
     for i in range(integrated.size):
-        value = abs(integrated[i] * factor[i])
+        value = integrated[i] * factor[i]
         if value > top:
             best, top = i, value
     return best, top
@@ -148,19 +149,20 @@ def clean_pixels(
     values : (plane, pixel) of the runs, kept up to date; planes are ordered (channel, polarisation). factor : (pixel,)
     multiplies the integrated image where its peak is looked for. psfs : (channel, py, px), peak at [py//2, px//2].
     shares : (channel,), what makes values of the channels with unlike psfs comparable fluxes.
-    weights : (plane,) of the integrated image. kind, smoothing, logs, valid, nterms : of `fit_spectrum`; or FORCED
-    with `terms` (term, pixel), the first of which is 1, and `channel_weights`. gain : what a component takes of the
-    planes' values. growth : diverging is a peak above growth times the lowest. components : int64 (n, 2) of row and
+    weights : (term, plane) of the integrated images. kind, smoothing, logs, valid, nterms : of `fit_spectrum`; or
+    FORCED with `terms` (term, pixel), the first of which is 1, and `channel_weights`. gain : what a component takes of
+    the planes' values. growth : diverging is a peak above growth times the lowest. components : int64 (n, 2) of row and
     column; fluxes : (n, plane). Returns their number, a code, the number at the lowest peak, and the last peak.
     """
     nplane, pixels = values.shape
     nchan, ph, pw = psfs.shape
     npol = nplane // nchan
-    integrated, flat, psf = np.empty(pixels, values.dtype), values.reshape(-1), psfs.reshape(-1)
+    integrated, total = np.empty(pixels, values.dtype), np.empty(pixels, values.dtype)
+    flat, psf = values.reshape(-1), psfs.reshape(-1)
     spectrum, work = np.empty(nchan), np.empty((2, nchan))
     own, lowest, best = np.empty(nplane), np.inf, 0
     for n in range(len(components) + 1):
-        _integrate(values, weights, squared, 0, pixels, integrated)
+        _integrate(values, weights, squared, total, integrated)
         pixel, top = _peak(integrated, factor)
         if top < lowest:
             lowest, best = top, n

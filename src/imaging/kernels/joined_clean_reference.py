@@ -11,9 +11,9 @@ def clean_pixels(images, mask, factor, psfs, weights, squared, smooth, gain, thr
     lowest, best = np.inf, 0
     for n in range(len(components) + 1):
         if squared:
-            integrated = np.sqrt(np.tensordot(weights, images**2, 1))
+            integrated = np.sqrt(np.tensordot(weights[0], images**2, 1))
         else:
-            integrated = np.tensordot(weights, images, 1)
+            integrated = abs(np.tensordot(weights, images, 1)).max(axis=0)
         merit = np.where(mask, abs(integrated * factor), -1)
         y, x = np.unravel_index(np.argmax(merit), mask.shape)
         top = merit[y, x]

@@ -58,8 +58,9 @@ def test_a_parameter_lives_in_one_section():
 def test_what_stages_read_exists_and_every_parameter_is_read():
     values = Config().values()
     read = set()
+    wide = Config.parse({"clean": {"deconvolver": "wideband"}})
     for stage in READS:
-        for section, fields in Config().settings(stage).items():
+        for section, fields in wide.settings(stage).items():
             read |= {f"{section}.{f}" for f in fields} if isinstance(fields, dict) else {section}
         for section, fields in Config.parse({"clean": {"deconvolver": "mine.py"}}).settings(stage).items():
             read |= {f"{section}.{f}" for f in fields} if isinstance(fields, dict) else {section}
@@ -101,6 +102,26 @@ def test_what_stages_read_exists_and_every_parameter_is_read():
         ({"image": {"stokes": "IQV"}}, ["I, Q, V", "evenly spaced", "image_format"]),
         ({"image": {"stokes": "XXXYYXYY"}}, ["XX, XY, YX, YY", "image_format"]),
         ({"restore": {"restoringbeam": ["1arcsec", "2arcsec", "0deg"]}}, ["restore.restoringbeam", "major"]),
+        ({"clean": {"join": "channels"}}, ["hogbom knows no clean.join", "wideband"]),
+        ({"clean": {"local_rms": "rms"}}, ["hogbom knows no clean.local_rms"]),
+        ({"clean": {"join": "frequency"}}, ["clean.join", "channels"]),
+        ({"clean": {"deconvolver": "wideband", "fit_spectrum": "polynomial"}}, ["fit_spectrum needs joined channels"]),
+        (
+            {
+                "clean": {"deconvolver": "wideband", "join": "channels", "deconvolution_channels": 2},
+                "image": {"specmode": "cube"},
+            },
+            ["Fewer deconvolution channels", "fit_spectrum: polynomial"],
+        ),
+        (
+            {
+                "clean": {"deconvolver": "wideband", "join": "channels", "fit_spectrum": "forced"},
+                "image": {"specmode": "cube"},
+            },
+            ["clean.spectrum_map goes with"],
+        ),
+        ({"clean": {"deconvolver": "wideband", "scales": [0, 80]}}, ["A scale is too large", "at most 50"]),
+        ({"weighting": {"perchanweightdensity": "sometimes"}}, ["weighting.perchanweightdensity", "auto"]),
         ({"name": "../escape"}, ["name", "../escape"]),
         ({"data": 3}, ["data", "3"]),
     ],
@@ -111,6 +132,15 @@ def test_wrong_values_get_one_message_of_four_parts(values, words):
     message = str(caught.value)
     assert all(part in message for part in ("got:", "expected:", "next step:"))
     assert [word for word in words if word not in message] == []
+
+
+def test_minor_cycles_read_what_their_deconvolver_reads():
+    """A changed n-sigma changes Hogbom's thresholds, which are among its inputs, not its parameters."""
+    for name, reads in (("hogbom", False), ("wideband", True)):
+        plain, other = (
+            Config.parse({"clean": {"deconvolver": name, "nsigma": n}}).settings("minor_cycle") for n in (0, 3)
+        )
+        assert (plain != other) is reads
 
 
 def test_a_casa_image_holds_any_stokes():

@@ -488,7 +488,7 @@ class Config(Section):
         """What only the deconvolver wideband does, and what its parts need of each other."""
         clean = self.clean
         chosen = [name for name in WIDEBAND if getattr(clean, name) != Clean.model_fields[name].default]
-        if set(self.deconvolvers()) <= {"hogbom", "clark", "multiscale", "mtmfs"} and chosen:
+        if set(self.deconvolvers()) <= set(NARROW) and chosen:
             name = chosen[0]
             raise ImagingError(f"The deconvolver {clean.deconvolver} knows no clean.{name}.",
                                got=f"clean.{name}: {self.model_dump(mode='json')['clean'][name]}",
@@ -579,9 +579,9 @@ class Config(Section):
         if stage == "minor_cycle":
             cut["clean"]["deconvolver"] = name = self.deconvolver_at(cycle)
             cut["restore"]["components"] &= name == "wideband"  # there the shapes of scales are others for a list
-            if is_builtin(name):
-                for key in SCRIPTS:
-                    del cut["clean"][key]
+            unread = (*WIDEBAND, *WIDEBAND_DETAILS) if name in NARROW else ()
+            for key in (*unread, *(SCRIPTS if is_builtin(name) else ())):
+                del cut["clean"][key]
         if self.nterms == 1 and "clean.nterms" in READS[stage]:  # for any deconvolver: another one regrids nothing
             cut["clean"] |= {"nterms": 1, "reffreq": ""}
         return cut
@@ -651,7 +651,10 @@ _TERMS = ("clean.nterms", "clean.reffreq")
 _SUMS = ("gridding.epsilon", "gridding.wterm", "gridding.precision", "gridding.backend", "gridding.memory")
 
 WIDEBAND = ("join", "squared_join", "fit_spectrum", "deconvolution_channels", "automask_sigma", "local_rms")
-"""Settings of `clean` that no other built-in deconvolver has."""
+"""Settings of `clean` that ask for what none of these can:"""
+NARROW = ("hogbom", "clark", "multiscale", "mtmfs")
+WIDEBAND_DETAILS = ("scalebias", "fit_terms", "spectrum_map", "local_rms_window", "local_rms_strength", "nsigma")
+"""Further settings that the minor cycles of NARROW do not read; n-sigma thresholds are given to them in Jy."""
 
 SCRIPTS = ("script_planes", "script_mask")
 """Settings of `clean` that no built-in deconvolver has."""
@@ -670,9 +673,7 @@ READS: dict[str, tuple[str, ...]] = {
                "compat", "mask.usemask",
                "mask.fastnoise", "mask.pbmask", "primary_beam.pblimit"),
     "minor_cycle": ("clean.deconvolver", "clean.scales", "clean.smallscalebias", "clean.gain", "compat",
-                    "restore.components", *(f"clean.{name}" for name in SCRIPTS),
-                    *(f"clean.{name}" for name in WIDEBAND), "clean.scalebias", "clean.fit_terms",
-                    "clean.spectrum_map", "clean.local_rms_window", "clean.local_rms_strength", "clean.nsigma"),
+                    "restore.components", *(f"clean.{name}" for name in (*SCRIPTS, *WIDEBAND, *WIDEBAND_DETAILS))),
     "restore": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "mfs": ("restore.restoringbeam", "clean.psfcutoff", "compat"),
     "pbcor": ("primary_beam.pblimit",),

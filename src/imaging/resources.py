@@ -37,6 +37,8 @@ def estimate(config, stage: str) -> Estimate:
         memory += 2 * max(len(config.clean.scales), 1) * image_mb  # residuals of each term and scale
     if stage in GRIDDING:
         memory += 1.5 * config.gridding.memory / 2**20
+    if stage == "minor_cycle" and config.clean.deconvolver == "wideband":
+        memory += 1200  # transforms that are kept
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
     minutes = 10 + (20 * data_gb if stage in (*GRIDDING, "ingest", "weights") else 0) + image_mb / 16
     if stage == "minor_cycle" and not all(map(is_builtin, config.deconvolvers())):

@@ -1,6 +1,7 @@
 """The whole loop, stage after stage in this process: cubes of all polarisations, channels without data, limits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from imaging.algorithms.masking import AutomaskOptions
 from imaging.config import Config
 from imaging.errors import ImagingError
+from imaging.image import Image
 from imaging.io.images import load_image, save_image
 from imaging.names import Names
 from imaging.settings import Settings
@@ -17,6 +19,7 @@ from imaging.stages import (
     decide,
     ingest,
     major_cycle,
+    mfs,
     minor_cycle,
     pb,
     pbcor,
@@ -83,6 +86,14 @@ class Run:
             config=self._settings("restore"), provenance=self.config.provenance(),
         )  # fmt: skip
         pbcor.pbcor(n.image(), n.pb(), image_pbcor=n.image_pbcor(), config=self._settings("pbcor"))
+        if self.config.joined:
+            mfs.mfs(
+                n.residual(), n.model(), n.psf(), n.sumwt(), image_mfs=n.image_mfs(), residual_mfs=n.residual_mfs(),
+                model_mfs=n.model_mfs(), psf_mfs=n.psf_mfs(), config=self._settings("mfs"),
+            )  # fmt: skip
+            pbcor.pbcor(
+                n.image_mfs(), n.pb(), n.sumwt(), image_pbcor=n.image_mfs_pbcor(), config=self._settings("pbcor")
+            )
         report.report(
             [n.state(i) for i in range(k + 1)], [n.minor(i) for i in range(k)], n.vis(), n.weights(), n.image(),
             report=n.report(), config=self._settings("report"),
@@ -149,6 +160,73 @@ def test_a_channel_without_data_in_a_cube_of_all_polarisations(run, caplog):
     for pol in (1, 2, 3):  # faint beside the noise of Stokes I, and cleaned all the same
         left, found = (np.abs(x.data[used, pol] * limit[used, 0]).max() for x in (residual, dirty))
         assert left < 0.2 * found
+
+
+JOINED = {"deconvolver": "wideband", "join": ["channels"], "fit_spectrum": "polynomial", "niter": 3000, "nsigma": 2}
+
+
+def test_joined_channels_and_their_mean(run):
+    """One mean image of each Stokes parameter; the channel without data has a model but no weight in it."""
+    made = run(clean=JOINED | {"automask_sigma": 5})
+    last = made.states[-1]
+    assert last.stop == StopCode.DECONVOLVER
+    assert len(last.planes) == 1  # judged by the mean of the channels
+    assert len(last.planes[0]) == 4
+    model, weight = made.image("model").data, made.image("sumwt").data[:, 0, 0, 0]
+    assert model[EMPTY].any()
+    assert ((model != 0).any(axis=0) == (model[0] != 0)).all()
+    mean = {p: made.image(f"{p}.mfs") for p in ("image", "residual", "model", "psf")}
+    for product, image in mean.items():
+        assert image.data.shape == (1, 1 if product == "psf" else 4, 64, 64)
+        assert image.grid.freq == (pytest.approx(np.average(made.image("psf").grid.freq, weights=weight)),)
+    np.testing.assert_allclose(mean["model"].data[0], np.average(model, axis=0, weights=weight), atol=1e-6)
+    left = np.nan_to_num(made.image("residual").data)
+    np.testing.assert_allclose(mean["residual"].data[0], np.average(left, axis=0, weights=weight), atol=1e-6)
+    assert mean["psf"].data.max() == pytest.approx(1)
+    (beam,) = mean["image"].beams
+    own = [b for chan, b in enumerate(made.image("psf").beams) if chan in USED]
+    assert min(b.minor for b in own) < beam.minor < max(b.minor for b in own)
+    peaks = np.nan_to_num(made.image("image").data[:, 0, 32, 32])
+    assert mean["image"].data[0, 0, 32, 32] == pytest.approx(np.average(peaks, weights=weight), rel=0.02)
+    assert mean["image"].unit == "Jy/beam"
+    assert mean["model"].unit == "Jy/pixel"
+    corrected = made.image("image.mfs.pbcor")
+    beams = np.average(np.nan_to_num(made.image("pb").data)[USED], axis=0, weights=weight[USED])
+    inside = corrected.valid[0, 0]
+    assert 0.3 < inside.mean() < 0.95
+    np.testing.assert_allclose(
+        corrected.data[0, 0][inside] * beams[0][inside], mean["image"].data[0, 0][inside], rtol=1e-5, atol=1e-7
+    )
+
+
+def test_joined_polarisations_and_channels_have_one_state(run):
+    made = run(clean=JOINED | {"join": ["channels", "polarizations"], "squared_join": True, "nsigma": 4})
+    assert [len(chan) for chan in made.states[-1].planes] == [1]
+    model = made.image("model").data
+    assert ((model != 0).any(axis=(0, 1)) == (model[0, 0] != 0)).all()
+    assert abs(model[USED, 1:]).sum(axis=(0, 2, 3)).min() > 0
+
+
+def test_what_the_deconvolver_keeps_is_a_file(run):
+    """A cycle from the files of the cycle before is the same one again."""
+    made = run(clean=JOINED | {"automask_sigma": 5})
+    n, k = made.names, len(made.states) - 2
+    names = ("model", "minor", "memory")
+    before = [Path(n.path(p, k)).read_bytes() for p in names]
+    minor_cycle.minor_cycle(
+        n.residual(k), n.mask(0), n.psf(), n.sumwt(), n.state(k), n.model(k - 1), n.memory(k - 1),
+        model_out=n.model(k), minor=n.minor(k), memory_out=n.memory(k), config=made._settings("minor_cycle"),
+    )  # fmt: skip
+    assert [Path(n.path(p, k)).read_bytes() for p in names] == before
+
+
+def test_a_map_of_spectra_of_another_size_is_refused(run, tmp_path):
+    path = tmp_path / "map.fits"
+    grid = replace(run(clean={"niter": 0}).image("psf").grid, shape=(64, 32), freq=(1e9,), width=(1e9,))
+    save_image(Image(np.zeros((1, 1, 64, 32), np.float32), grid), path)
+    with pytest.raises(ImagingError, match="map of spectra") as error:
+        run(clean=JOINED | {"fit_spectrum": "forced", "spectrum_map": str(path)})
+    assert "64 x 64" in error.value.expected
 
 
 def test_pixels_that_are_masked(run):

@@ -169,7 +169,7 @@ def next_state(
     stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, flat, previous, limits, compat, wanted)
     if stop == StopCode.GO_ON and minor is not None and not minor.go_on:
         stop = StopCode.DECONVOLVER
-    elif stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0 and not wanted:
+    elif stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0:
         stop = StopCode.NO_CHANGE
     fraction = psf_fraction(sidelobe, limits)
     # A plane of much noise would keep the others from being cleaned after it is done.

@@ -155,7 +155,8 @@ class ScaleSearch:
         found, iterations = Components.none(self.scales, len(self.fitter.frequency), self.npol), 0
         self._look()
         start = float(self.peaks.max())
-        level = max(threshold, cycle_threshold or depth * start)
+        # Another group may be so much brighter that this one's cycle threshold would keep it from being cleaned.
+        level = max(threshold, cycle_threshold if 0 < cycle_threshold < start or depth == 0 else depth * start)
         reached, diverged, countdown = start <= level, False, max(COUNTDOWN[0], COUNTDOWN[1] * len(self.scales))
         lowest = start
         while iterations < limit and start > 0:

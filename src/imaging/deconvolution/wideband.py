@@ -135,6 +135,8 @@ class _Group:
         # In component masks peaks may be lower than the one from which the cycle's threshold was made.
         cycle = 0.0 if self.memory.get("masked") and depth else self.meta.major_iter_threshold
         outcome = search.run(self.meta.gain, stage.threshold, cycle, depth, budget)
+        if outcome.finished and not outcome.iterations and self._next_stage():
+            return self.clean(budget)
         components = outcome.components.interpolated(self._to_channels(search.fitter, averaged))
         self._update(components, search, averaged)
         self._remember(outcome.components, frequency, scales, mask.shape)
@@ -164,7 +166,7 @@ class _Group:
         if not self.memory.get("masked", False):
             return None
         allowed = np.zeros((len(scales), *mask.shape), bool)
-        for a, (size, places) in enumerate(zip(*self.memory["centres"], strict=True)):
+        for a, (size, places) in enumerate(zip(*self.memory.get("centres", ((), ())), strict=True)):
             if a < len(scales) and size == scales[a]:
                 allowed[a].reshape(-1)[places] = True
         return allowed

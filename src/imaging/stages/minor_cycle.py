@@ -70,7 +70,7 @@ def minor_cycle(residual: str, mask: str, psf: str, sumwt: str, state: str, mode
 def _options(config, grid) -> dict:
     """The deconvolver's parameters."""
     clean, spectrum = config.clean, None
-    if clean.spectrum_map:
+    if getattr(clean, "spectrum_map", ""):
         terms = load_image(clean.spectrum_map).data
         spectrum = terms.reshape(-1, *terms.shape[2:])
         if spectrum.shape[1:] != grid.shape:
@@ -79,7 +79,8 @@ def _options(config, grid) -> dict:
                                expected=f"{grid.shape[1]} x {grid.shape[0]}",
                                next_step="regrid clean.spectrum_map to the image")  # fmt: skip
         spectrum = np.nan_to_num(spectrum)
-    return {name: getattr(clean, name) for name in OPTIONS} | {
+    given = vars(clean)
+    return {name: given[name] for name in OPTIONS if name in given} | {
         "stokes": grid.stokes,
         "spectrum": spectrum,
         "scale_shape": "gaussian" if config.restore.components else "tapered-quadratic",  # what a list can say

@@ -74,7 +74,8 @@ def test_every_module_behind_a_stage_is_in_its_fingerprint():
         known = module._closure("imaging.stages.minor_cycle") | module._closure(plugin)
         code = f"import {plugin}, imaging.stages.minor_cycle, sys; print(*(m for m in sys.modules if 'imaging.' in m))"
         loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-        assert {"imaging.kernels.clean", "imaging.deconvolution.planes", plugin} <= set(loaded)
+        assert plugin in loaded
+        assert any(x.startswith("imaging.kernels.") for x in loaded)
         assert {x for x in loaded if module._path(x).read_bytes()} <= known
     plain, clark = (fingerprint("minor_cycle", *more, scripts=SCRIPTS) for more in ((), (deconvolver_module("clark"),)))
     assert plain != clark

@@ -12,13 +12,14 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from imaging import terms
+from imaging import links, terms
 from imaging.config import Config
 from imaging.config_base import load_values
 from imaging.errors import ImagingError, LifecycleError
 from imaging.io.atomic import atomic_path, remove_partial
 from imaging.io.images import find_image, load_image, save_image
 from imaging.io.lock import locked
+from imaging.links import free_name
 from imaging.log import job_log, logger
 from imaging.loop import Loop, number
 from imaging.names import SUFFIX, Names
@@ -28,8 +29,6 @@ from imaging.settings import Settings
 from imaging.state import CleanState, MinorResult
 from imaging.summaries import summarise
 from imaging.tclean_keywords import Task, Wishes, task
-
-FINAL = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbcor")
 
 
 class SerialImager:
@@ -62,7 +61,9 @@ class SerialImager:
         values = asked.values
         self.config = config if isinstance(config, Config) else Config.parse(values)
         if self.imagename and not self.wishes.restart:
-            self._take_a_new_name(results)
+            name = free_name(self.config.name, results)
+            self.imagename += name.removeprefix(self.config.name)
+            self.config = Config.parse(values | {"name": name})
         self.names = Names(self.config.name, results, self.config.image_format)
         self.loop = Loop(self.config, self.names, self._state)
         self._warnings = _Warnings(self._say)
@@ -85,7 +86,7 @@ class SerialImager:
         identity = self.config.identify_data()
         self.config.check_files()
         check_memory(self.config)
-        self._check_links()
+        links.check(self._links())
         stack = contextlib.ExitStack()
         stack.enter_context(locked(Path(self.names.folder)))
         self._open = stack
@@ -100,7 +101,7 @@ class SerialImager:
     def teardown(self) -> None:
         """Let go of the folder. The products stay; a new `setup` begins anew."""
         if self._open is not None:
-            self._publish()
+            links.publish(self._links())
             self._open.close()
         self._open = None
         self._minor_count = self._major_count = 0
@@ -404,14 +405,8 @@ class SerialImager:
 
     # tclean's ways with names
 
-    def _take_a_new_name(self, results: str) -> None:
-        """restart=False: the first of name, name_1, name_2, … of which there is nothing yet."""
-        name, count = self.config.name, 0
-        while Path(Names(candidate := f"{name}_{count}" if count else name, results).folder).exists():
-            count += 1
-        if count:
-            self.config = Config.parse(self.config._given | {"name": candidate})
-            self.imagename += f"_{count}"
+    def _links(self) -> dict[Path, Path]:
+        return links.links(self.imagename, self.config, self.names)
 
     def _start_from_what_is_there(self) -> None:
         """restart=True: the final model of an earlier run is the one to start from, as in tclean."""
@@ -424,31 +419,6 @@ class SerialImager:
         self.config = Config.parse(given | {"clean": (given.get("clean") or {}) | {"startmodel": model}})
         self.loop = Loop(self.config, n, self._state)
         self._say(f"starting from {', '.join(model)}, which is there (restart)")
-
-    def _links(self) -> dict[Path, Path]:
-        """With tclean's keywords: names that its scripts look for, and the products that they mean."""
-        if not self.imagename:
-            return {}
-        ending, n = SUFFIX[self.names.image_format], self.names
-        if self.config.clean.multiterm:
-            paths = [n.path(p) for p in ("psf", "pb", "sumwt")] + terms.everything(self.config, n)
-            products = [n.parse(path)[0] for path in paths]
-        else:
-            products = FINAL
-        return {Path(f"{self.imagename}.{p}{ending}"): Path(n.path(p)) for p in products}
-
-    def _check_links(self) -> None:
-        for link in self._links():
-            if link.exists() and not link.is_symlink():
-                raise ImagingError(f"{link} is there already, and not from here.", got="a file or folder of that name",
-                                   expected="a new imagename", next_step="choose another imagename, or move it away"
-                                   )  # fmt: skip
-
-    def _publish(self) -> None:
-        for link, product in self._links().items():
-            link.unlink(missing_ok=True)
-            if product.exists():
-                link.symlink_to(os.path.relpath(product, link.parent))
 
     def _say(self, text: str, passing: bool = False) -> None:
         """A line; of what is soon over only on a terminal, and until the next one."""

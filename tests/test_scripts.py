@@ -206,7 +206,9 @@ def test_exception(script, caplog):
 @pytest.mark.parametrize("text", ["raise SystemExit(0)", "raise KeyboardInterrupt", "raise NotImplementedError('why')"])
 def test_exceptions_of_all_kinds(script, text):
     name = text.split()[1].partition("(")[0]
-    assert failing(script(text)).what.endswith(f"python deconvolution function: {name}.")
+    error = failing(script(text))
+    assert error.what.endswith(f"python deconvolution function: {name}.")
+    assert ("clean.script_planes" in str(error)) is (name == "NotImplementedError")
 
 
 def test_no_function(script):

@@ -523,10 +523,6 @@ class Config(Section):
             raise ImagingError("The deconvolver mtmfs cannot take turns with others: its planes are Taylor terms.",
                                got=", ".join(self.deconvolvers()), expected="mtmfs in all cycles, or in none",
                                next_step="leave it out of clean.schedule, or leave that empty")  # fmt: skip
-        if self.clean.savemodel != "none":
-            raise ImagingError("clean.savemodel does not know Taylor terms.",
-                               got="clean.deconvolver: mtmfs with clean.savemodel", expected="another deconvolver",
-                               next_step="leave out clean.savemodel")  # fmt: skip
         if self.image.specmode != "mfs":
             raise ImagingError("The deconvolver mtmfs makes one image of the whole band.",
                                got=f"image.specmode: {self.image.specmode}", expected="image.specmode: mfs",

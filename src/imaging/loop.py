@@ -21,14 +21,15 @@ class Loop:
     """Both drivers, the workflow and `SerialImager`, go through this.
 
     A cycle is its number as file names have it, `003`, or `003.exact` where it is done again on a residual made from
-    the visibilities. `state_of(cycle)` is what was decided in it; it may raise where that is not known yet.
+    the visibilities. `state_of(cycle)` is what was decided in it; it may raise where that is not known yet. `model` is
+    the final model, of Taylor terms a list.
     """
 
     def __init__(self, config, names: Names, state_of: Callable[[str], CleanState]):
         self.names, self.state_of = names, state_of
         self.automatic = config.mask.usemask == "auto-multithresh"
         self.mode = config.gridding.major_cycle
-        self.nterms = config.nterms if config.clean.multiterm else 0
+        self.model = names.terms("model", config.nterms) if config.clean.multiterm else names.model()
         self.keeps_scales = config.clean.deconvolver == "wideband" and not config.clean.schedule
         self.startmodel = names.startmodel() if config.clean.startmodel else []
 
@@ -87,7 +88,7 @@ class Loop:
     def listed(self, last: str) -> dict:
         """Inputs of components: the final model, what the deconvolver kept of scales, and what it began with."""
         best = self.state_of(last).best_cycle
-        return {"model": self.names.terms("model", self.nterms) if self.nterms else self.names.model(),
+        return {"model": self.model,
                 "memory": self.names.memory(best - 1) if best and self.keeps_scales else [],
                 "startmodel": self.startmodel}  # fmt: skip
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from imaging.config import Config
-from imaging.errors import LifecycleError
+from imaging.errors import ImagingError, LifecycleError
 from imaging.io.density_file import ENDING
 from imaging.io.images import find_image
 from imaging.names import SUFFIX
@@ -27,6 +27,9 @@ class PartImager:
     """
 
     def __init__(self, config: Config, partname: str, threads: int = 1):
+        if config.nterms > 1:
+            raise ImagingError("Parts have no Taylor terms.", got=f"clean.nterms: {config.nterms}", expected="one term",
+                               next_step="use SerialImager or the workflow for mtmfs")  # fmt: skip
         self.config, self.partname, self.threads = config, os.fspath(partname), threads
         self._vis, self._weights = f"{self.partname}.vis", f"{self.partname}.weights"
         self.gridwt = f"{self.partname}{ENDING}"

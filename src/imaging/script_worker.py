@@ -23,6 +23,9 @@ from imaging.errors import ImagingError
 from imaging.script_memory import Memory
 
 FUNCTION = "deconvolve"
+MEND = ("mend it (its traceback is in the log of this minor cycle) and run again: earlier cycles are kept, and"
+        " clean.nmajor can end the clean at the last of them")  # fmt: skip
+FEWER = "if it wants fewer planes at a time, set clean.script_planes: channels, polarizations or single"
 
 
 @dataclass
@@ -100,7 +103,8 @@ def answer(request: Request) -> Reply:
         try:
             found = function(private(residual), private(model), private_psf(psf), meta)
         except BaseException as error:
-            return _failure(error, "Error occurred while executing python deconvolution function", request.name)
+            step = FEWER if isinstance(error, NotImplementedError) and iterations[group].size > 1 else MEND
+            return _failure(error, "Error occurred while executing python deconvolution function", request.name, step)
         try:
             found = checked(found, residual.shape, psf, residual.dtype)
         except ImagingError as error:
@@ -164,7 +168,7 @@ def find_function(module: ModuleType, name: str, target: str = ""):
     return found
 
 
-def _failure(error: BaseException, what: str, name: str) -> Reply:
+def _failure(error: BaseException, what: str, name: str, next_step: str = MEND) -> Reply:
     """The script's own part of a traceback, and a message of one line."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame.filename == __file__ or "importlib" in frame.filename for frame in frames]
@@ -177,7 +181,6 @@ def _failure(error: BaseException, what: str, name: str) -> Reply:
     return Reply(
         error=ImagingError(f"{what}: {type(error).__name__}.", got=(text or type(error).__name__) + place,
                            expected="a deconvolver that runs to its end",
-                           next_step="mend it (its traceback is in the log of this minor cycle) and run again: earlier"
-                           " cycles are kept, and clean.nmajor can end the clean at the last of them"),
+                           next_step=next_step),
         where="".join(lines.format()),
     )  # fmt: skip

@@ -390,8 +390,8 @@ class SerialImager:
         if self.config.restore.components:
             self._do("components", **self.loop.listed(self._last()), sumwt=n.sumwt(), components=n.components())
         if self.config.clean.savemodel == "modelcolumn":
-            self._do("savemodel", ms=list(self.config.data.vis), vis=n.vis(), model=n.model(), savemodel=n.savemodel(),
-                     threads=self.threads)  # fmt: skip
+            self._do("savemodel", ms=list(self.config.data.vis), vis=n.vis(), model=self.loop.model,
+                     savemodel=n.savemodel(), threads=self.threads)  # fmt: skip
         self._say(f"done in {time.time() - started:.0f} s: {n.folder}/{line}")
 
     def _mfs(self) -> None:
@@ -416,13 +416,14 @@ class SerialImager:
     def _start_from_what_is_there(self) -> None:
         """restart=True: the final model of an earlier run is the one to start from, as in tclean."""
         n = self.names
-        model = find_image(f"{n.folder}/{n.name}", "model", required=False)
-        if not (self.wishes.restart and model) or self.config.clean.startmodel:
+        model = [self.loop.model] if isinstance(self.loop.model, str) else self.loop.model
+        there = all(Path(path).exists() for path in model)
+        if not (self.wishes.restart and there) or self.config.clean.startmodel:
             return
         given = self.config._given
         self.config = Config.parse(given | {"clean": (given.get("clean") or {}) | {"startmodel": model}})
         self.loop = Loop(self.config, n, self._state)
-        self._say(f"starting from {model}, which is there (restart)")
+        self._say(f"starting from {', '.join(model)}, which is there (restart)")
 
     def _links(self) -> dict[Path, Path]:
         """With tclean's keywords: names that its scripts look for, and the products that they mean."""

@@ -183,6 +183,11 @@ def test_weight_images_count_as_in_tclean(sums, normtype):
     np.testing.assert_allclose(load_image(f"{prefix}.model{ending}").data, np.where(seen, residual, 0), rtol=1e-5)
 
 
+def test_parts_of_taylor_terms_are_refused(tmp_path, tiny_ms):
+    with pytest.raises(ImagingError, match="no Taylor terms"):
+        PartImager(Config.parse(values(tiny_ms, clean={"deconvolver": "mtmfs"})), tmp_path / "x")
+
+
 def test_parts_on_other_grids_are_refused(tmp_path):
     for name, size in (("a", 8), ("b", 16)):
         grid = Grid((1.0, 0.5), (1e-5, 1e-5), (size, size), (1e9,), (1e8,))

@@ -190,6 +190,16 @@ def test_a_restart_goes_on_from_the_model(imager):
     np.testing.assert_array_equal(data("my.model"), found)
 
 
+def test_a_restart_goes_on_from_taylor_terms(imager):
+    terms = {"deconvolver": "mtmfs", "nterms": 2}
+    imager(niter=20, **terms).run()
+    models = [data(f"my.model.tt{term}").copy() for term in range(2)]
+    imager(niter=0, **terms).run()
+    for term, model in enumerate(models):
+        assert model.any()
+        np.testing.assert_array_equal(data(f"my.model.tt{term}"), model)
+
+
 def test_without_restart_a_new_name_is_taken(imager):
     names = [imager(niter=5, restart=False).run()["imagename"] for _ in range(3)]
     assert names == ["my", "my_1", "my_2"]

@@ -14,7 +14,7 @@ from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.image import Image, radec_to_lmn
 from imaging.io import ms_model
-from imaging.io.images import save_image
+from imaging.io.images import load_image, save_image
 from imaging.io.ms import read_metadata
 from imaging.settings import Settings
 from imaging.stages.ingest import ingest
@@ -94,6 +94,22 @@ def test_only_what_was_selected_and_imaged_is_written(ms, tmp_path):
     assert not first[~chosen].any()
     assert not first[:, [0, 3]].any()
     assert not first[:, :, 1:3].any()
+
+
+def test_taylor_terms_are_put_together_again(ms, tmp_path):
+    saved(ms, tmp_path, {(0, 0, 32, 32): 1.0})
+    config = Config.parse({"data": {"vis": str(ms)}, "image": {"imsize": 64, "cell": "10arcsec"},
+                           "gridding": {"epsilon": 1e-6}})  # fmt: skip
+    settings = Settings.of(config.settings("savemodel"))
+    first = load_image(tmp_path / "x.model.fits")
+    for term, flux in enumerate((2.0, -3.0, 40.0)):
+        save_image(first.with_data(first.data * np.float32(flux)), tmp_path / f"x.model.tt{term}.fits")
+    paths = [str(tmp_path / f"x.model.tt{term}.fits") for term in range(3)]
+    savemodel([str(ms)], str(tmp_path / "x.vis"), paths, savemodel=str(tmp_path / "x.json"), config=settings)
+    with table(str(ms), ack=False) as opened:
+        found = opened.getcol("MODEL_DATA")[..., 0]
+    x = read_metadata(str(ms)).windows[0].freq / first.grid.freq[0] - 1
+    np.testing.assert_allclose(found, np.broadcast_to(2 - 3 * x + 40 * x**2, found.shape), atol=1e-4)
 
 
 def test_a_set_that_may_not_be_written_is_told(ms, tmp_path, monkeypatch):

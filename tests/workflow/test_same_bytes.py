@@ -58,8 +58,8 @@ JOINED = {
 }  # fmt: skip
 TERMS = {
     "image": {"imsize": 64, "cell": "12arcsec"},
-    "clean": {"deconvolver": "mtmfs", "scales": [0, 4], "niter": 60, "nmajor": 2},
-    "restore": {"pbcor": True},
+    "clean": {"deconvolver": "mtmfs", "scales": [0, 4], "niter": 60, "nmajor": 2, "savemodel": "modelcolumn"},
+    "restore": {"components": True, "pbcor": True},
 }
 
 

@@ -217,3 +217,24 @@ def test_plugins_are_listed_and_tried(project, tmp_path):
     wrong = small.imaging("plugins", "mine.py", check=False)
     assert wrong.returncode == 1
     assert "a source of [[1.0]] Jy came out as" in wrong.stderr
+
+
+def test_serial_imager_makes_the_same_bytes(counted, copy, monkeypatch):
+    """Scripts, their memory and schedules too."""
+    from imaging.config import Config
+    from imaging.serial_imager import SerialImager
+
+    schedule = "clean.schedule=[{cycle: 1, deconvolver: hogbom}, {cycle: 2, deconvolver: mine.py}]"
+    copy.run(schedule)
+    assert "call 2 peaks 2" in log_of(copy, 2)
+    (copy.folder / "serial").mkdir()
+    made = type(counted)(copy.folder / "serial", counted.values)
+    for name in ("mine.py", "helper.py"):
+        shutil.copy(counted.folder / name, made.folder / name)
+    monkeypatch.chdir(made.folder)
+    SerialImager(Config.load("my.yaml", (schedule,))).run()
+    ours, theirs = copy.products(), made.products()
+    for name in theirs:
+        if ".cycle" in name and name in ours:
+            assert theirs[name] == ours[name], name
+    assert {f"small.cycle00{cycle}.memory.pickle" for cycle in range(3)} <= set(theirs)

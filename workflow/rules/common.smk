@@ -101,13 +101,13 @@ def history(wildcards):
 def final_products():
     products = ["psf", "pb", "sumwt", "report"]
     products += ["components"] * CONFIG.restore.components
+    products += ["savemodel"] * (CONFIG.clean.savemodel == "modelcolumn")
     products += ["startmodel"] * bool(CONFIG.clean.startmodel)
     if CONFIG.clean.multiterm:
         whole = [NAMES.path(product) for product in products]
         return whole + terms.everything(CONFIG, NAMES)
     products += ["residual", "model", "mask", "image"]
     products += ["image.pbcor"] * CONFIG.restore.pbcor
-    products += ["savemodel"] * (CONFIG.clean.savemodel == "modelcolumn")
     if CONFIG.joined:
         products += ["image.mfs", "residual.mfs", "model.mfs", "psf.mfs"]
         products += ["image.mfs.pbcor"] * CONFIG.restore.pbcor

@@ -165,7 +165,7 @@ rule savemodel:
     input:
         ms=[ancient(path) for path in CONFIG.data.vis],
         vis=NAMES.vis(),
-        model=NAMES.model(),
+        model=LOOP.model,
     output:
         savemodel=NAMES.savemodel(),
     log:

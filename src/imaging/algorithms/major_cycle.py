@@ -81,18 +81,21 @@ def image_sums(parts: Iterable[Part], grid: Grid, accuracy: Accuracy, *, model=N
     return sums, sumwt
 
 
-def predict(uvw, freq, plane, model: np.ndarray, grid: Grid, accuracy: Accuracy, threads=1) -> np.ndarray:
+def predict(uvw, freq, plane, model: np.ndarray, grid: Grid, accuracy: Accuracy, threads=1, taylor=None) -> np.ndarray:
     """Visibilities (pol, row, chan) complex64, Jy, of a model (chan, pol, y, x) in Jy/pixel.
 
     uvw (row, 3) m; freq (chan,) Hz; plane (chan,) the image channel each channel sees, -1 for none (and nothing).
+    taylor : the model's planes are terms of this spectrum, not channels.
     """
     vis = np.zeros((model.shape[1], len(uvw), len(freq)), np.complex64)
     for image in np.unique(plane[plane >= 0]):
-        if np.any(model[image]):
+        used = model[image : image + 1] if taylor is None else model
+        if np.any(used):
             channels = as_slice(np.flatnonzero(plane == image))
             everything = np.ones(vis[0, :, channels].shape, bool)
             operator = make_operator(uvw, freq[channels], everything, grid, accuracy, threads)
-            vis[:, :, channels] = operator.dirty2vis(model[image])
+            powers = None if taylor is None else taylor.powers(freq[channels], len(used))
+            vis[:, :, channels] = _predict(operator, used, powers)
     return vis
 
 

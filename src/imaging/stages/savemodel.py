@@ -8,6 +8,7 @@ import numpy as np
 
 from imaging.algorithms import phase_rotation, polarisation
 from imaging.algorithms.major_cycle import predict
+from imaging.algorithms.taylor import Taylor
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
 from imaging.io.ms_model import ModelColumn
@@ -16,13 +17,16 @@ from imaging.stages.ingest import prepare
 from imaging.stages.plan import accuracy, open_store
 
 
-def savemodel(ms: list[str], vis: str, model: str, *, savemodel: str, config, threads: int = 1) -> None:
+def savemodel(ms: list[str], vis: str, model: str | list[str], *, savemodel: str, config, threads: int = 1) -> None:
     """Write MODEL_DATA of the selected rows and channels, and the record `savemodel` of what was written.
 
-    Channels that were not imaged, autocorrelations and other rows keep what they have, zeros in a new column.
+    Channels that were not imaged, autocorrelations and other rows keep what they have, zeros in a new column. Several
+    images `model` are Taylor terms.
     """
     store, grid, _ = open_store(vis, config.image)
-    pixels = load_image(model).data
+    images = [load_image(path) for path in ([model] if isinstance(model, str) else model)]
+    pixels = np.concatenate([image.data for image in images])
+    taylor = Taylor(len(images), images[0].grid.freq[0]) if len(images) > 1 else None
     paths = [ms] if isinstance(ms, str) else list(ms)
     readers, all_parts, place = prepare(paths, config)
     written = []
@@ -38,7 +42,7 @@ def savemodel(ms: list[str], vis: str, model: str, *, savemodel: str, config, th
                     old, twist = part.centres[field]
                     found = _seen_from(uvw[own], part.freq, old, place["phase_centre"], twist, lambda turned, part=part,
                                        plane=plane: predict(turned, part.freq, plane, pixels, grid,
-                                                            accuracy(config.gridding), threads))  # fmt: skip
+                                                            accuracy(config.gridding), threads, taylor))  # fmt: skip
                     values = polarisation.make_correlations(found, grid.stokes, reader.meta.correlations(ddid))
                     column.put(rows[own], channels[imaged], values[:, imaged])
                 count += len(rows)

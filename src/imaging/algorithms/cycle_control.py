@@ -167,7 +167,7 @@ def next_state(
     peak = peak_nomask if peak is None else peak
     wanted = minor is not None and minor.judges and minor.go_on
     stop = _stop_code(cycle, iterdone, peak, peak_nomask, mask_pixels, flat, previous, limits, compat, wanted)
-    if stop == StopCode.GO_ON and minor is not None and not minor.go_on:
+    if stop in (StopCode.GO_ON, StopCode.NO_CHANGE) and minor is not None and not minor.go_on:
         stop = StopCode.DECONVOLVER
     elif stop == StopCode.GO_ON and minor is not None and minor.iterdone == 0:
         stop = StopCode.NO_CHANGE

@@ -178,7 +178,7 @@ def test_killed_between_cycles_it_ends_with_the_same_bytes(counted, copy):
         ("absent.py", None, ['File "absent.py" could not be opened!', "clean.deconvolver"]),
         ("mine.py", "def solve(): pass\n", ["mine.py has no function deconvolve", "docs/plugins.md"]),
         ("mine.py", "def deconvolve(:\n", ["mine.py is not Python", "line 1"]),
-        ("hogbomm", None, ["clean.deconvolver", "hogbomm", "clark, hogbom, multiscale", "did you mean hogbom?"]),
+        ("hogbomm", None, ["clean.deconvolver", "hogbomm", "clark, hogbom", "did you mean hogbom?"]),
     ],
 )
 def test_found_before_anything_runs(name, text, words, copy):

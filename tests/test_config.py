@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from imaging import config_files
-from imaging.config import READS, Config, good_size, nearest_size
+from imaging.config import Config
 from imaging.config_base import load_values
+from imaging.config_reads import READS
+from imaging.config_sections import good_size, nearest_size
 from imaging.errors import ImagingError
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaging.config import load_values
+from imaging.config_base import load_values
 from imaging.image import Image
 from imaging.io.images import load_image
 

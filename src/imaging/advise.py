@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaging.config import good_size
+from imaging.config_sections import good_size
 from imaging.units import ANGLE, SPEED_OF_LIGHT
 
 LARGEST = 4096

@@ -1,14 +1,15 @@
-"""Files generated from the declaration in `config.py`: config/config.yaml, config/schema.json, docs/config.md."""
+"""Files generated from `config_sections.py`: config/config.yaml, config/schema.json, docs/config.md."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from imaging.config import READS, Config
+from imaging.config import Config
 from imaging.config_base import Section
+from imaging.config_reads import READS
 
-HEADER = """# Defaults, generated from src/imaging/config.py by `imaging config --write`.
+HEADER = """# Defaults, generated from src/imaging/config_sections.py by `imaging config --write`.
 # Copy what you want to change into a file of your own: snakemake --cores 2 --configfile my.yaml
 """
 
@@ -54,7 +55,7 @@ def config_yaml() -> str:
 
 def config_table() -> str:
     """A table a section, with the stages that each parameter reruns."""
-    lines = ["# Configuration", "", "Generated from `src/imaging/config.py`; see `config/README.md` for prose.",
+    lines = ["# Configuration", "", "Generated from `src/imaging/config_sections.py`; prose: `config/README.md`.",
              "The last column names the stages that read a parameter: changing it reruns those, and what follows",
              "from them as far as their products change.", ""]  # fmt: skip
     for name, field, section in _fields(Config):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imaging.config import Config, nearest_size
+from imaging.config import Config
+from imaging.config_sections import nearest_size
 from imaging.errors import ImagingError, LifecycleError
 from imaging.image import Image
 from imaging.io.atomic import atomic_path

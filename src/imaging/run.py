@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from imaging.check import check
-from imaging.config import Config, load_values
+from imaging.config import Config
+from imaging.config_base import load_values
 from imaging.errors import ImagingError
 from imaging.io.atomic import atomic_path, remove_partial
 from imaging.io.lock import locked

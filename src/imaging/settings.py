@@ -8,7 +8,7 @@ from types import SimpleNamespace
 class Settings(SimpleNamespace):
     """Plain SI values by attribute, as a stage reads them: `settings.clean.gain`.
 
-    Holds only what `config.READS` lists for the stage; anything else is an AttributeError. No import of the
+    Holds only what `config_reads.READS` lists for the stage; anything else is an AttributeError. No import of the
     configuration's machinery, which would cost every job a fifth of a second.
     """
 

@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from imaging.config import Clean, Config
+from imaging.config import Config
 from imaging.config_base import Section
+from imaging.config_sections import Clean
 from imaging.errors import ImagingError
 from imaging.log import logger
 

@@ -31,6 +31,8 @@ FREQ = np.array([1.0e9, 1.1e9])
 MEMORY = 2.0**31
 FIELDS = {"small": 1e-6, "medium": 1e-5, "large": 1e-4, "wide": 1e-3}
 
+FLUX = st.floats(-10, 10, width=32, allow_subnormal=False)
+
 
 def make_grid(cell: float, shape=(40, 60)) -> Grid:
     return Grid((1.0, 0.5), (cell, 0.9 * cell), shape, (1.05e9,), (2e8,))
@@ -88,7 +90,11 @@ def medium(terms: int):
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 3),
-    st.lists(st.tuples(st.integers(0, 23), st.integers(0, 19), st.floats(-10, 10, width=32, allow_subnormal=False)), min_size=1, max_size=8),
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 23), st.integers(0, 19), FLUX), min_size=1, max_size=8),
+        min_size=1,
+        max_size=8,
+    ),
 )
 def test_bound_holds_for_any_model(terms, components):
     part, grid, psf = medium(terms)

@@ -90,11 +90,7 @@ def medium(terms: int):
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 3),
-    st.lists(
-        st.lists(st.tuples(st.integers(0, 23), st.integers(0, 19), FLUX), min_size=1, max_size=8),
-        min_size=1,
-        max_size=8,
-    ),
+    st.lists(st.tuples(st.integers(0, 23), st.integers(0, 19), FLUX), min_size=1, max_size=8),
 )
 def test_bound_holds_for_any_model(terms, components):
     part, grid, psf = medium(terms)

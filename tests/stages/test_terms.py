@@ -226,7 +226,6 @@ def test_one_channel_does_not_give_a_spectrum(wide_ms, tmp_path):
         ({"clean": {"scales": [0, 40]}}, "too large"),
         ({"clean": {"schedule": [{"cycle": 1, "deconvolver": "hogbom"}]}}, "take turns"),
         ({"clean": {"deconvolver": "hogbom", "schedule": [{"cycle": 1, "deconvolver": "mtmfs"}]}}, "take turns"),
-        ({"clean": {"savemodel": "modelcolumn"}}, "clean.savemodel does not know"),
     ],
 )
 def test_settings_that_do_not_go_together(sections, message):

@@ -215,6 +215,12 @@ def test_one_channel_does_not_give_a_spectrum(wide_ms, tmp_path):
     assert "clean.nterms" in str(raised.value)
 
 
+def test_the_reference_frequency_lies_in_the_band(wide_ms, tmp_path):
+    with pytest.raises(ImagingError, match="outside the band") as raised:
+        Run(wide_ms, tmp_path, clean={"reffreq": "5GHz"}).prepare()
+    assert "MHz" in raised.value.expected
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [

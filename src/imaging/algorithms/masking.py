@@ -138,9 +138,11 @@ def why_empty(noise: Noise, sidelobe: float, options: AutomaskOptions) -> str:
     level = make_thresholds(noise, sidelobe, options)
     begins = f"the mask begins at {level.main:.4g} Jy/beam ="
     if level.kind == "sidelobe":  # at half its peak a point source is large enough for minbeamfrac
+        small = f", and what is above is smaller than minbeamfrac {options.minbeamfrac:g} of a beam"
         return (
             f"{begins} sidelobethreshold {options.sidelobethreshold:g} x largest sidelobe {sidelobe:.2f}"
-            f" x peak {noise.peak:.4g} + median {noise.median:.4g}: set mask.sidelobethreshold to"
+            f" x peak {noise.peak:.4g} + median {noise.median:.4g}{small if noise.peak > level.main else ''}:"
+            f" set mask.sidelobethreshold to"
             f" {max(math.floor(5 / sidelobe), 1) / 10:g}, or mask.usemask to pb"
         )
     return (

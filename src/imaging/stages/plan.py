@@ -9,6 +9,7 @@ import imaging
 from imaging.algorithms.major_cycle import Accuracy, Part
 from imaging.algorithms.spectral import output_channels
 from imaging.algorithms.taylor import Taylor
+from imaging.errors import ImagingError
 from imaging.image import Grid
 from imaging.io.visibility_store import ImagingWeights, VisibilityStore
 from imaging.settings import Settings
@@ -49,10 +50,19 @@ def open_parts(vis: str, weights: str, image: Settings) -> tuple[VisibilityStore
 
 
 def taylor_terms(grid: Grid, clean: Settings) -> Taylor | None:
-    """The Taylor terms to image, about clean.reffreq or the middle of the band; None where there is but one."""
+    """The Taylor terms to image, about clean.reffreq or the middle of the band; None where there is but one.
+
+    Raises ImagingError for a reference outside the band, where the terms would be all but the same images.
+    """
     if clean.nterms == 1:
         return None
-    return Taylor(clean.nterms, parse_quantity(clean.reffreq, FREQUENCY, "Hz") if clean.reffreq else grid.freq[0])
+    reference = parse_quantity(clean.reffreq, FREQUENCY, "Hz") if clean.reffreq else grid.freq[0]
+    if abs(reference - grid.freq[0]) > grid.width[0] / 2:
+        low, high = ((grid.freq[0] + sign * grid.width[0] / 2) / 1e6 for sign in (-1, 1))
+        raise ImagingError("The reference frequency of the Taylor terms is outside the band.",
+                           got=f"clean.reffreq: {clean.reffreq}", expected=f"{low:.6g} to {high:.6g} MHz",
+                           next_step="leave clean.reffreq empty for the middle of the band")  # fmt: skip
+    return Taylor(clean.nterms, reference)
 
 
 def terms_grid(grid: Grid, taylor: Taylor | None, count: int) -> tuple[Grid, dict]:

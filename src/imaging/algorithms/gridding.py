@@ -89,9 +89,13 @@ class Gridder:
             planes = planes if use_w else 1
             # Nanoseconds, measured: transforms and phases per cell; fetching a sample, and its block of taps.
             cells, width = planes * nu * nv * math.log2(nu * nv), kernel.support
-            cost = 0.15 * cells + self.samples * (35 + 0.125 * width**3)
-            if not use_w:
-                cost = 0.1 * cells + self.samples * (20 + width)
+            wide = 1 if precision == "single" else 2  # vectors of double precision hold half as many
+            if use_w:
+                cost = wide * 0.15 * cells + self.samples * (35 + wide * 0.125 * width**3)
+            elif width <= flat.GROUP:
+                cost = wide * 0.1 * cells + self.samples * (20 + wide * width)
+            else:
+                cost = wide * 0.1 * cells + self.samples * (25 + wide * 0.4 * width**2)
             return cost, kernel, nu, nv, planes
 
         target = 0.8 * epsilon / math.sqrt(3 if use_w else 2)

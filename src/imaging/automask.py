@@ -6,17 +6,43 @@ position angle 0 is long along axis 1. The algorithm is `imaging.algorithms.mask
 
 from __future__ import annotations
 
+import difflib
+import functools
 import math
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from imaging.errors import ImagingError
+from imaging.errors import ImagingError, KeywordError
 
 _FWHM = math.sqrt(8 * math.log(2))
 _PIXELS = (1.0, 1.0)
 
 
+def _names_unknown_keywords(cls):
+    """The dataclass `cls`, which refuses keywords it does not have with a KeywordError that has the nearest name."""
+    make, known = cls.__init__, [f.name for f in fields(cls) if f.init]
+
+    @functools.wraps(make)
+    def checked(self, *values, **keywords):
+        for name in keywords.keys() - known:
+            close = [k for k in known if _abbreviates(name, k)] or difflib.get_close_matches(name, known, 1)
+            raise KeywordError(f"Unknown parameter {name} of {cls.__name__}.", got=f"{name}={keywords[name]!r}",
+                               expected=", ".join(known),
+                               next_step=f"did you mean {close[0]}?" if close else "leave it out")  # fmt: skip
+        make(self, *values, **keywords)
+
+    cls.__init__ = checked
+    return cls
+
+
+def _abbreviates(name: str, whole: str) -> bool:
+    """Whether all letters of `name` are in `whole`, in their order."""
+    letters = iter(whole)
+    return all(letter in letters for letter in name)
+
+
+@_names_unknown_keywords
 @dataclass
 class AutoMaskConfig:
     """The knobs of auto-multithresh (tclean's are 75 growiterations and -1 minpercentchange, as in our workflow)."""

@@ -257,11 +257,11 @@ def _distinct(names: list[str] | None) -> list[str]:
     """The prefixes of the parts. Raises ImagingError where one is named twice, or none."""
     if names is None:
         return []
-    if isinstance(names, str | os.PathLike) or len(names) == 0:
+    parts = [] if isinstance(names, str | os.PathLike) else [os.fspath(name) for name in names]
+    if not parts:
         raise ImagingError("The normalizer has no list of parts.", got=f"partimagenames={names!r}",
                            expected="a list of prefixes, one for each part",
                            next_step="name the parts, or pass None where <imagename>.* hold the sums")  # fmt: skip
-    parts = [os.fspath(name) for name in names]
     places = [os.path.realpath(part) for part in parts]
     twice = [part for part, place in zip(parts, places, strict=True) if places.count(place) > 1]
     if twice:

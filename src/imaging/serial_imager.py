@@ -458,6 +458,10 @@ def _understand(config, keywords: dict) -> tuple[Task, Wishes]:
         raise ImagingError("A configuration and keywords beside it say things twice.", got=f"{first}={others[first]!r}",
                            expected=f"one of them, or {', '.join(Wishes.__dataclass_fields__)} as keywords",
                            next_step=f"set {first} in the configuration")  # fmt: skip
+    if not isinstance(config, Config | dict | str | os.PathLike):
+        raise ImagingError("This is no configuration.", got=f"{config!r} ({type(config).__name__})",
+                           expected="a Config, the path of a YAML file, or a dictionary",
+                           next_step="pass one of these, or tclean's keywords by name")  # fmt: skip
     values = {} if isinstance(config, Config) else config if nested else load_values(config)
     return Task(values), Wishes(**wishes)
 

@@ -78,6 +78,17 @@ def test_signatures_and_defaults_are_those_people_know():
         assert next(iter(inspect.signature(function).parameters)) == "imagename"
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("negthreshold", "negativethreshold"), ("nosethreshhold", "noisethreshold")]
+)
+def test_an_unknown_parameter_is_refused_with_the_nearest_name(name, nearest):
+    with pytest.raises(ImagingError, match=rf"(?s){name}=5\.0.*did you mean {nearest}\?") as caught:
+        AutoMaskConfig(**{name: 5.0})
+    assert isinstance(caught.value, TypeError)  # as of any dataclass
+    assert "sidelobethreshold" in inspect.signature(AutoMaskConfig).parameters
+    assert dataclasses.replace(AutoMaskConfig(2.5), fastnoise=False) == AutoMaskConfig(2.5, fastnoise=False)
+
+
 def test_from_a_configuration_section():
     mask = Config.parse({"mask": {"sidelobethreshold": 2.5, "noisethreshold": 4.5, "growiterations": 50}}).mask
     made = AutoMaskConfig.from_pclean_config(mask)

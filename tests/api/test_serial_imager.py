@@ -245,6 +245,9 @@ def test_what_it_takes(tmp_path, monkeypatch, tiny_ms):
         SerialImager("absent.yaml")
     with pytest.raises(ImagingError, match="did you mean niter"):
         SerialImager(imagename="x", nitr=7)
+    for wrong in (42, ["x.yaml"], b"x.yaml"):
+        with pytest.raises(ImagingError, match=r"(?s)no configuration\..*the path of a YAML file"):
+            SerialImager(wrong)
     with pytest.raises(ImagingError, match="No visibilities"):
         SerialImager(imagename="x").run()
 

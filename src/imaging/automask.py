@@ -149,14 +149,17 @@ def beam_info_from_image(imagename: str) -> tuple[float, float, tuple[float, flo
 
 
 def read_plane(imagename: str, chan: int = 0, pol: int = 0) -> np.ndarray:
-    """One plane (ra, dec) float32 of a CASA or FITS image; pixels under a CASA mask have their values, NaN is 0."""
+    """One plane (ra, dec) float32 of a CASA or FITS image; pixels under a CASA mask have their values, NaN is 0.
+
+    imagename : of a FITS file with `.fits` or without, where there is no CASA image of that name.
+    """
     from imaging.io.images import read_plane
 
     return np.ascontiguousarray(read_plane(imagename, chan, pol).T)
 
 
 def write_plane(imagename: str, data: np.ndarray, chan: int = 0, pol: int = 0) -> None:
-    """Put `data` (ra, dec) into that plane of an existing CASA or FITS image; all else in it stays."""
+    """Put `data` (ra, dec) into that plane of an existing image, named as in `read_plane`; all else in it stays."""
     from imaging.io.images import write_plane
 
     write_plane(imagename, np.asarray(data, np.float32).T, chan, pol)

@@ -288,6 +288,16 @@ def test_any_plane_of_a_cube_is_read(cube):
             read_plane(path, chan, pol)
 
 
+def test_the_ending_of_a_fits_file_may_be_left_out(cube):
+    path, data, _ = cube
+    bare = str(path).removesuffix(".fits")
+    write_plane(bare, np.full((24, 16), 7), chan=1, pol=1)
+    assert (load_image(path).data[1, 1] == 7).all()
+    np.testing.assert_array_equal(read_plane(bare, chan=1), data[1, 0].T)
+    np.testing.assert_array_equal(read_plane(path, chan=1, pol=1), 7)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
 def test_a_plane_is_written_and_the_others_stay(cube):
     path, data, valid = cube
     before = load_image(path)

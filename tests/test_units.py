@@ -42,6 +42,7 @@ def test_radians_survive_writing_and_parsing(value):
         ("J2000 13h31m08.3 +30d30m33", 15 * (13 + 31 / 60 + 8.3 / 3600), 30 + 30 / 60 + 33 / 3600),
         ("13:31:08.3 -00.30.33.0", 15 * (13 + 31 / 60 + 8.3 / 3600), -(30 / 60 + 33 / 3600)),
         ("ICRS 202.5deg 30.5deg", 202.5, 30.5),
+        ("-0:30:00 +1.0.0", 352.5, 1),
         ("3h22m41.7s -37d12m30s", 15 * (3 + 22 / 60 + 41.7 / 3600), -(37 + 12 / 60 + 30 / 3600)),
     ],
 )
@@ -54,7 +55,8 @@ def test_b1950_is_precessed():
     assert (math.degrees(ra), math.degrees(dec)) == pytest.approx((202.7845, 30.5092), abs=2e-3)
 
 
-@pytest.mark.parametrize("text", ["", "north", "13h31m08.3", "13h61m0 +30d0m0", "0h0m0 +91d0m0", "GAL 1deg 2deg"])
+@pytest.mark.parametrize("text", ["", "north", "13h31m08.3", "13h61m0 +30d0m0", "0h0m0 +91d0m0", "GAL 1deg 2deg",
+                                  "24h0m0 +1d0m0", "99:31:08 +1.0.0", "360deg 1deg"])  # fmt: skip
 def test_what_is_no_direction(text):
     with pytest.raises(ValueError):
         units.parse_direction(text)

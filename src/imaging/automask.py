@@ -6,17 +6,43 @@ position angle 0 is long along axis 1. The algorithm is `imaging.algorithms.mask
 
 from __future__ import annotations
 
+import difflib
+import functools
 import math
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from imaging.errors import ImagingError
+from imaging.errors import ImagingError, KeywordError
 
 _FWHM = math.sqrt(8 * math.log(2))
 _PIXELS = (1.0, 1.0)
 
 
+def _names_unknown_keywords(cls):
+    """The dataclass `cls`, which refuses keywords it does not have with a KeywordError that has the nearest name."""
+    make, known = cls.__init__, [f.name for f in fields(cls) if f.init]
+
+    @functools.wraps(make)
+    def checked(self, *values, **keywords):
+        for name in keywords.keys() - known:
+            close = [k for k in known if _abbreviates(name, k)] or difflib.get_close_matches(name, known, 1)
+            raise KeywordError(f"Unknown parameter {name} of {cls.__name__}.", got=f"{name}={keywords[name]!r}",
+                               expected=", ".join(known),
+                               next_step=f"did you mean {close[0]}?" if close else "leave it out")  # fmt: skip
+        make(self, *values, **keywords)
+
+    cls.__init__ = checked
+    return cls
+
+
+def _abbreviates(name: str, whole: str) -> bool:
+    """Whether all letters of `name` are in `whole`, in their order."""
+    letters = iter(whole)
+    return all(letter in letters for letter in name)
+
+
+@_names_unknown_keywords
 @dataclass
 class AutoMaskConfig:
     """The knobs of auto-multithresh (tclean's are 75 growiterations and -1 minpercentchange, as in our workflow)."""
@@ -123,14 +149,17 @@ def beam_info_from_image(imagename: str) -> tuple[float, float, tuple[float, flo
 
 
 def read_plane(imagename: str, chan: int = 0, pol: int = 0) -> np.ndarray:
-    """One plane (ra, dec) float32 of a CASA or FITS image; pixels under a CASA mask have their values, NaN is 0."""
+    """One plane (ra, dec) float32 of a CASA or FITS image; pixels under a CASA mask have their values, NaN is 0.
+
+    imagename : of a FITS file with `.fits` or without, where there is no CASA image of that name.
+    """
     from imaging.io.images import read_plane
 
     return np.ascontiguousarray(read_plane(imagename, chan, pol).T)
 
 
 def write_plane(imagename: str, data: np.ndarray, chan: int = 0, pol: int = 0) -> None:
-    """Put `data` (ra, dec) into that plane of an existing CASA or FITS image; all else in it stays."""
+    """Put `data` (ra, dec) into that plane of an existing image, named as in `read_plane`; all else in it stays."""
     from imaging.io.images import write_plane
 
     write_plane(imagename, np.asarray(data, np.float32).T, chan, pol)

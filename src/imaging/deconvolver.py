@@ -229,6 +229,7 @@ class Deconvolver:
             return self._states[-1]
         if not find_image(self.imagename, "mask", required=False):
             self.setup_mask()
+        self._check_mask(find_image(self.imagename, "mask"))
         if not self._mask_memory:
             self._mask_memory = self._path("automask.npz")
             np.savez(self._mask_memory)
@@ -240,6 +241,15 @@ class Deconvolver:
                     state=self._path("state.json"))  # fmt: skip
         self._states.append(CleanState.from_json(Path(self._path("state.json")).read_text()))
         return self._states[-1]
+
+    def _check_mask(self, path: str) -> None:
+        """Raises ImagingError for an empty mask that is not of this deconvolver, such as an automatic one leaves."""
+        automatic = self.config.mask.usemask == "auto-multithresh"
+        if automatic or self._own_mask or not self.config.clean.niter or (load_image(path).data > 0).any():
+            return
+        raise ImagingError(f"The mask {path} is empty: there is nothing to clean.", got="0 pixels in the mask",
+                           expected="some pixels to clean, or no such file: then all are cleaned",
+                           next_step=f"delete {path}, or name another mask with the keyword mask")  # fmt: skip
 
     def _clean(self, decision: CleanState, gain: float | None = None) -> dict:
         with atomic_path(self._path("state.json")) as partial:

@@ -33,5 +33,9 @@ class LifecycleError(ImagingError, RuntimeError):
     """A verb of the API out of its order."""
 
 
+class KeywordError(ImagingError, TypeError):
+    """A keyword that a function or class of the API does not have."""
+
+
 def _rebuild(cls, what, got, expected, next_step):
     return cls(what, got=got, expected=expected, next_step=next_step)

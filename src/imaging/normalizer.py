@@ -30,8 +30,8 @@ class Normalizer:
     ----------
     normpars : imagename, and pblimit, normtype (flatnoise, flatsky or pbsquare), psfcutoff, nterms, deconvolver,
         specmode.
-    partimagenames : prefixes of the parts' images (`PartImager` makes them), CASA images or FITS files; None where
-        <imagename>.* themselves hold the sums.
+    partimagenames : prefixes of the parts' images (`PartImager` makes them), CASA images or FITS files, each once;
+        None where <imagename>.* themselves hold the sums.
 
     Sums are made in float64 in the order of the parts: the same bytes whenever it is done again. With .weight images
     (mosaics) normtype says how they count. An image is divided once, however often a verb is called.
@@ -40,7 +40,7 @@ class Normalizer:
     def __init__(self, normpars: dict, partimagenames: list[str] | None = None):
         self._pars = _checked(normpars)
         self.imagename = os.fspath(self._pars["imagename"])
-        self.parts = [os.fspath(part) for part in partimagenames or []]
+        self.parts = _distinct(partimagenames)
         self._is_set_up = False
 
     def setup(self) -> None:
@@ -251,6 +251,23 @@ def _checked(normpars: dict) -> dict:
         raise ImagingError("The value of normtype is not usable.", got=pars["normtype"],
                            expected=", ".join(normalising.NORMTYPES), next_step="choose one of these")  # fmt: skip
     return pars
+
+
+def _distinct(names: list[str] | None) -> list[str]:
+    """The prefixes of the parts. Raises ImagingError where one is named twice, or none."""
+    if names is None:
+        return []
+    parts = [] if isinstance(names, str | os.PathLike) else [os.fspath(name) for name in names]
+    if not parts:
+        raise ImagingError("The normalizer has no list of parts.", got=f"partimagenames={names!r}",
+                           expected="a list of prefixes, one for each part",
+                           next_step="name the parts, or pass None where <imagename>.* hold the sums")  # fmt: skip
+    places = [os.path.realpath(part) for part in parts]
+    twice = [part for part, place in zip(parts, places, strict=True) if places.count(place) > 1]
+    if twice:
+        raise ImagingError("A part would be added more than once.", got=", ".join(twice),
+                           expected="each part once", next_step="leave out what is there twice")  # fmt: skip
+    return parts
 
 
 def _of_all(headers: list[dict]) -> dict:

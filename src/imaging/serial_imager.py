@@ -190,6 +190,7 @@ class SerialImager:
         """Everything; tclean's return dictionary with pclean's keys `converged`, `major_cycles`, `imagename`."""
         started = time.time()
         try:
+            self._check_what_is_to_be_used()
             self.setup()
             self._psf_and_pb()
             self._first_residual()
@@ -257,15 +258,21 @@ class SerialImager:
             self._do("startmodel", vis=n.vis(), sky=self.config.sky_files(), startmodel=n.startmodel())
         remember(self.config, identity, n, whole=self.wishes.calcpsf and self.wishes.calcres)
 
-    def _psf_and_pb(self) -> None:
+    def _check_what_is_to_be_used(self) -> None:
+        """Raises ImagingError where an image that is not to be made is not there either."""
         n = self.names
+        for path in () if self.wishes.calcpsf else (n.psf(), n.sumwt()):
+            if not Path(path).exists():
+                raise ImagingError(f"There is no image {path}.", got="calcpsf=False, and no such file",
+                                   expected="the psf and the sums of weights of an earlier run",
+                                   next_step="leave calcpsf=False out, or name that run")  # fmt: skip
+        if not self.wishes.calcres:
+            find_image(f"{n.folder}/{n.name}", "residual")  # raises
+
+    def _psf_and_pb(self) -> None:
         if self.wishes.calcpsf:
             self.make_psf()
-            self.make_pb()
-            return
-        for product in ("psf", "sumwt"):
-            find_image(f"{n.folder}/{n.name}", product)  # raises
-        if not Path(n.pb()).exists():
+        if self.wishes.calcpsf or not Path(self.names.pb()).exists():
             self.make_pb()
 
     def _first_residual(self) -> None:
@@ -458,6 +465,10 @@ def _understand(config, keywords: dict) -> tuple[Task, Wishes]:
         raise ImagingError("A configuration and keywords beside it say things twice.", got=f"{first}={others[first]!r}",
                            expected=f"one of them, or {', '.join(Wishes.__dataclass_fields__)} as keywords",
                            next_step=f"set {first} in the configuration")  # fmt: skip
+    if not isinstance(config, Config | dict | str | os.PathLike):
+        raise ImagingError("This is no configuration.", got=f"{config!r} ({type(config).__name__})",
+                           expected="a Config, the path of a YAML file, or a dictionary",
+                           next_step="pass one of these, or tclean's keywords by name")  # fmt: skip
     values = {} if isinstance(config, Config) else config if nested else load_values(config)
     return Task(values), Wishes(**wishes)
 

@@ -86,6 +86,8 @@ def parse_direction(value: str) -> tuple[float, float]:
         ra, dec = _sexagesimal(words[0], hours=True), _sexagesimal(words[1], hours=False)
     except ValueError:
         raise ValueError("a direction such as 'J2000 13h31m08.3 +30d30m33'") from None
+    if abs(ra) >= 2 * math.pi:  # below zero is what some programs write near 0h
+        raise ValueError("a right ascension below 24 h (360deg)")
     if abs(dec) > math.pi / 2:
         raise ValueError("a declination between -90 and +90 degrees")
     if frame in ("B1950", "FK4"):

@@ -78,6 +78,17 @@ def test_signatures_and_defaults_are_those_people_know():
         assert next(iter(inspect.signature(function).parameters)) == "imagename"
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("negthreshold", "negativethreshold"), ("nosethreshhold", "noisethreshold")]
+)
+def test_an_unknown_parameter_is_refused_with_the_nearest_name(name, nearest):
+    with pytest.raises(ImagingError, match=rf"(?s){name}=5\.0.*did you mean {nearest}\?") as caught:
+        AutoMaskConfig(**{name: 5.0})
+    assert isinstance(caught.value, TypeError)  # as of any dataclass
+    assert "sidelobethreshold" in inspect.signature(AutoMaskConfig).parameters
+    assert dataclasses.replace(AutoMaskConfig(2.5), fastnoise=False) == AutoMaskConfig(2.5, fastnoise=False)
+
+
 def test_from_a_configuration_section():
     mask = Config.parse({"mask": {"sidelobethreshold": 2.5, "noisethreshold": 4.5, "growiterations": 50}}).mask
     made = AutoMaskConfig.from_pclean_config(mask)
@@ -275,6 +286,16 @@ def test_any_plane_of_a_cube_is_read(cube):
     for chan, pol in ((3, 0), (0, 2), (-1, 0)):
         with pytest.raises(ImagingError, match="no such plane"):
             read_plane(path, chan, pol)
+
+
+def test_the_ending_of_a_fits_file_may_be_left_out(cube):
+    path, data, _ = cube
+    bare = str(path).removesuffix(".fits")
+    write_plane(bare, np.full((24, 16), 7), chan=1, pol=1)
+    assert (load_image(path).data[1, 1] == 7).all()
+    np.testing.assert_array_equal(read_plane(bare, chan=1), data[1, 0].T)
+    np.testing.assert_array_equal(read_plane(path, chan=1, pol=1), 7)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_a_plane_is_written_and_the_others_stay(cube):

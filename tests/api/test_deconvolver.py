@@ -128,6 +128,24 @@ def test_a_mask_that_is_there_is_kept_and_a_loop_without_one_makes_it(images):
     assert load_image(f"{prefix}.mask{ending}").data[0, 0].sum() == 47 * 47
 
 
+def test_an_empty_mask_that_is_there_is_named(images):
+    prefix, ending = images
+    with Deconvolver(prefix, DEC | {"noisethreshold": 1e6}, {"niter": 40}) as deconvolver:
+        assert deconvolver.run_loop()["iterdone"] == 0
+    mask = Path(f"{prefix}.mask{ending}")
+    assert not load_image(mask).data.any()
+    user = {"deconvolver": "hogbom", "usemask": "user"}
+    with Deconvolver(prefix, user, {"niter": 0}) as deconvolver:
+        assert deconvolver.run_loop()["iterdone"] == 0
+    with Deconvolver(prefix, user, {"niter": 40}) as deconvolver, pytest.raises(ImagingError) as caught:
+        deconvolver.run_loop()
+    assert f"The mask {mask} is empty" in str(caught.value)
+    assert f"delete {mask}" in str(caught.value)
+    shutil.rmtree(mask) if mask.is_dir() else mask.unlink()
+    with Deconvolver(prefix, user, {"niter": 40}) as deconvolver:
+        assert deconvolver.run_loop()["iterdone"] > 0
+
+
 def test_the_model_that_is_there_is_added_to(images):
     prefix, ending = images
     for limit in (5, 8):

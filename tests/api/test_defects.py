@@ -247,6 +247,7 @@ def test_calcpsf_false_uses_the_psf_that_is_there(imager):
     """D14: it is not made again, and where there is none that is said."""
     with pytest.raises(ImagingError, match="no image"):
         imager(calcpsf=False).run()
+    assert not Path("my").exists()  # before anything is done
     imager(niter=5).run()
     before = {name: (Path("my") / name).stat().st_mtime_ns for name in ("my.psf", "my.sumwt", "my.pb")}
     psf = load_image("my.psf")

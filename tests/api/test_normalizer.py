@@ -139,6 +139,22 @@ def test_wrong_parameters_are_refused(normpars, words):
     assert [word for word in words if word not in str(caught.value)] == []
 
 
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (["parts/a", "parts/b", "parts/a"], ["more than once", "parts/a, parts/a", "each part once"]),
+        (["parts/a", Path("parts/../parts/a")], ["more than once", "leave out"]),
+        ([], ["no list of parts", "partimagenames=[]", "pass None"]),
+        ("parts/a", ["no list of parts", "partimagenames='parts/a'"]),
+    ],
+)
+def test_parts_are_named_once_each(parts, words):
+    with pytest.raises(ImagingError) as caught:
+        Normalizer({"imagename": "parts/all"}, parts)
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert Normalizer({"imagename": "parts/all"}, ["parts/a", "parts/b"]).parts == ["parts/a", "parts/b"]
+
+
 GRID = Grid((1.0, 0.5), (1e-5, 1e-5), (8, 8), (1e9,), (1e8,))
 
 

@@ -1,5 +1,6 @@
 """SerialImager: the verbs and their order, what it takes and returns, tclean's ways with names and restarts."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from imaging.config import Config
 from imaging.errors import ImagingError, LifecycleError
+from imaging.io.component_list import save_components
 from imaging.io.images import load_image
 from imaging.serial_imager import SerialImager
 from imaging.state import CleanState, MinorResult, PlaneResult, PlaneStatistics, PlaneStop, StopCode
@@ -200,6 +202,22 @@ def test_a_restart_goes_on_from_taylor_terms(imager):
         np.testing.assert_array_equal(data(f"my.model.tt{term}"), model)
 
 
+def test_a_sky_outside_the_image_is_nothing_to_start_from(tiny_ms, tiny_sky, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    away = [dataclasses.replace(component, dec=component.dec - 0.5) for component in tiny_sky]
+    save_components(away, tmp_path / "away.txt")
+    save_components(tiny_sky, tmp_path / "sky.txt")
+    sections = {"name": "x", "data": {"vis": str(tiny_ms)}, "image": {"imsize": 64, "cell": "12arcsec"}}
+    for sky, seen in ((["away.txt"], False), (["away.txt", "sky.txt"], True), (["away.txt", "away.txt"], False)):
+        imager = SerialImager(sections | {"clean": {"startmodel": sky}}, progress=False)
+        if seen:
+            with imager:
+                assert data("results/x/x.startmodel.fits").any()
+        else:
+            with pytest.raises(ImagingError, match=r"(?s)Nothing of clean\.startmodel lies inside.*away\.txt"):
+                imager.setup()
+
+
 def test_without_restart_a_new_name_is_taken(imager):
     names = [imager(niter=5, restart=False).run()["imagename"] for _ in range(3)]
     assert names == ["my", "my_1", "my_2"]
@@ -245,6 +263,9 @@ def test_what_it_takes(tmp_path, monkeypatch, tiny_ms):
         SerialImager("absent.yaml")
     with pytest.raises(ImagingError, match="did you mean niter"):
         SerialImager(imagename="x", nitr=7)
+    for wrong in (42, ["x.yaml"], b"x.yaml"):
+        with pytest.raises(ImagingError, match=r"(?s)no configuration\..*the path of a YAML file"):
+            SerialImager(wrong)
     with pytest.raises(ImagingError, match="No visibilities"):
         SerialImager(imagename="x").run()
 

@@ -102,6 +102,8 @@ FORMAT = Ra, Dec, Name, Type, Patch, I='2.0', Q, ReferenceFrequency='60e6', Spec
     [
         (HEADER + "a, SHAPELET, 1:2:3, +1.2.3, 1\n", "line 2.*SHAPELET"),
         (HEADER + "a, POINT, 1:2:3, +1.2.3, 1\nb, POINT, x, +1.2.3, 1\n", "line 3"),
+        (HEADER + "a, POINT, 99:31:08, +1.2.3, 1\n", "line 2.*Ra, Dec: 99:31:08.*below 24 h"),
+        (HEADER + "a, POINT, 24:00:00, +1.2.3, 1\n", "line 2.*24:00:00"),
         (HEADER + "a, POINT, 1:2:3, +1.2.3, one\n", "line 2.*I, Q, U, V: one"),
         (HEADER + "a, POINT, 1:2:3, +1.2.3, nan\n", "finite numbers"),
         (HEADER + "a, POINT, 1:2:3, +1.2.3, 1, [x]\n", "SpectralIndex"),

@@ -46,9 +46,8 @@ def find_image(prefix: str, *products: str, required: bool = True) -> str:
     Where there is none, "" or, if one is `required`, an ImagingError.
     """
     for product in products:
-        for ending in ("", *FITS_ENDINGS):
-            if Path(path := f"{prefix}.{product}{ending}").exists():
-                return path
+        if path := _with_ending(f"{prefix}.{product}"):
+            return path
     if not required:
         return ""
     raise ImagingError(
@@ -59,17 +58,26 @@ def find_image(prefix: str, *products: str, required: bool = True) -> str:
     )
 
 
+def _with_ending(path: str | os.PathLike) -> str:
+    """The image of that name, the name of a FITS file with its ending or without; "" where there is none."""
+    names = (f"{os.fspath(path)}{ending}" for ending in ("", *FITS_ENDINGS))
+    return next((name for name in names if Path(name).exists()), "")
+
+
 def read_plane(path: str | os.PathLike, chan: int = 0, pol: int = 0) -> np.ndarray:
-    """One plane (y, x) float32; of a CASA image the values under its mask too, of a FITS file 0 for NaN."""
-    module = _existing(path)
+    """One plane (y, x) float32; of a CASA image the values under its mask too, of a FITS file 0 for NaN.
+
+    The name of a FITS file may be without its ending, where there is no CASA image of that name.
+    """
+    module, path = _existing(path)
     if hasattr(module, "read_plane"):
         return module.read_plane(path, chan, pol)
     return _one_of(module.load(path).data, path, chan, pol)
 
 
 def write_plane(path: str | os.PathLike, data: np.ndarray, chan: int = 0, pol: int = 0) -> None:
-    """Replace one plane (y, x) of an existing image; the rest of it stays."""
-    module = _existing(path)
+    """Replace one plane (y, x) of an existing image, named as in `read_plane`; the rest of it stays."""
+    module, path = _existing(path)
     if hasattr(module, "write_plane"):
         module.write_plane(path, data, chan, pol)
         return
@@ -82,9 +90,11 @@ def write_plane(path: str | os.PathLike, data: np.ndarray, chan: int = 0, pol: i
 
 
 def _existing(path: str | os.PathLike):
-    if not Path(path).exists():
-        return load_image(path)  # which says so
-    return _module(path)
+    """The module for an image that is there, and its path."""
+    found = _with_ending(path)
+    if not found:
+        load_image(path)  # which says so
+    return _module(found), found
 
 
 def _one_of(cube: np.ndarray, path, chan: int, pol: int) -> np.ndarray:

@@ -30,7 +30,7 @@ def startmodel(vis: str, sky: list[str] | str, *, startmodel: str, config) -> No
         fluxes = coefficients(taylor.nterms, taylor.reference, (grid.freq[0] - half, grid.freq[0] + half))
         grid, more = terms_grid(grid, taylor, taylor.nterms)
         cards |= more
-    model = np.zeros(grid.cube_shape, np.float32)
+    model, seen = np.zeros(grid.cube_shape, np.float32), False
     for path in [sky] if isinstance(sky, str) else sky:
         if is_component_list(path):
             found = load_components(path)
@@ -38,10 +38,15 @@ def startmodel(vis: str, sky: list[str] | str, *, startmodel: str, config) -> No
             logger.info("%s: %d components", path, len(found))
             if outside:
                 logger.warning("%s: %d components lie outside the image and are left out", path, outside)
-            model += drawn
+            model, seen = model + drawn, seen or outside < len(found)
         else:
             _add(model, load_image(path), grid, path, term if taylor else None)
-            term += 1
+            term, seen = term + 1, True
+    if not seen:
+        raise ImagingError("Nothing of clean.startmodel lies inside the image.",
+                           got=sky if isinstance(sky, str) else ", ".join(sky),
+                           expected="components within the image, around image.phasecenter",
+                           next_step="check the positions in the list, image.phasecenter, imsize and cell")  # fmt: skip
     logger.info("model to start from: %.6g Jy", model[: 1 if taylor else None, 0].sum((1, 2), dtype=float).mean())
     save_image(Image(model, grid, "Jy/pixel", header=cards), startmodel)
 

@@ -93,12 +93,17 @@ def task(keywords: dict[str, Any], *, imagename_needed: bool = True) -> Task:
     for name, value in _translated(given).items():
         if name in where:
             values.setdefault(where[name], {})[name] = value
-    imagename = str(given.get("imagename", ""))
+    imagename = given.get("imagename", "")
+    if not isinstance(imagename, str):
+        first = imagename[0] if isinstance(imagename, list) and imagename else "my_image"
+        _refuse("imagename", imagename, "one name, as text", f"write imagename={str(first)!r}")
     base = os.path.basename(imagename)
     if imagename_needed and not base:
         raise ImagingError("No imagename is given.", got=f"imagename={imagename!r}",
                            expected="the name that the products begin with",
                            next_step="add imagename='my_image'")  # fmt: skip
+    if base and not re.match("[A-Za-z0-9]", base):
+        _refuse("imagename", imagename, "a name that begins with a letter or a digit", "choose such a name")
     if base:
         values["name"] = re.sub(r"[^A-Za-z0-9_+-]", "_", base)
     wishes = {name: bool(given[name]) for name in Wishes.__dataclass_fields__ if name in given}

@@ -106,6 +106,9 @@ def test_names_with_dots_and_folders():
         ({"savemodel": "virtual"}, ["virtual", "modelcolumn"]),
         ({"field": ["0", "1"]}, ["field=['0', '1']", "one for all"]),
         ({"imagename": ""}, ["imagename"]),
+        ({"imagename": ["x"]}, ["imagename=['x']", "as text", "write imagename='x'"]),
+        ({"imagename": 5}, ["imagename=5", "as text"]),
+        ({"imagename": "out/_x"}, ["imagename='out/_x'", "begins with a letter or a digit"]),
         ({"projection": "TAN"}, ["SIN"]),
     ],
 )

@@ -124,6 +124,16 @@ def test_what_stages_read_exists_and_every_parameter_is_read():
         ),
         ({"clean": {"deconvolver": "wideband", "scales": [0, 80]}}, ["A scale is too large", "at most 50"]),
         ({"weighting": {"perchanweightdensity": "sometimes"}}, ["weighting.perchanweightdensity", "auto"]),
+        ({"clean": {"schedule": "hogbom"}}, ["clean.schedule is not usable", "a list", "[{cycle: 3, deconvolver:"]),
+        ({"clean": {"schedule": ["hogbom"]}}, ["clean.schedule", "'key: value' pairs", "[{cycle: 3, deconvolver:"]),
+        (
+            {"clean": {"schedule": [{"cycle": 2}]}},
+            ["Configuration key clean.schedule.deconvolver is missing", "cycle, deconvolver", "add deconvolver: Minor"],
+        ),
+        (
+            {"clean": {"schedule": [{"cycl": 2, "deconvolver": "hogbom"}]}},
+            ["Unknown configuration key clean.schedule.cycl.", "cycl: 2", "did you mean cycle?"],
+        ),
         ({"name": "../escape"}, ["name", "../escape"]),
         ({"data": 3}, ["data", "3"]),
     ],

@@ -188,7 +188,7 @@ def test_a_broken_entry_point_is_listed_as_such(package):
         ({"schedule": [{"cycle": 2, "deconvolver": "hogbon"}]}, ["clean.schedule.deconvolver", "hogbom"]),
         ({"schedule": [{"cycle": -1, "deconvolver": "clark"}]}, ["clean.schedule.cycle", "0 or more"]),
         ({"schedule": [{"cycle": 2, "deconvolver": "clark"}] * 2}, ["clean.schedule", "each cycle once"]),
-        ({"schedule": [{"cycl": 2, "deconvolver": "clark"}]}, ["clean.schedule.cycle"]),
+        ({"schedule": [{"cycl": 2, "deconvolver": "clark"}]}, ["clean.schedule.cycl.", "did you mean cycle?"]),
         ({"schedule": [{"cycle": 2, "deconvolver": "multiscale"}]}, ["multiscale has no scales"]),
         ({"script_planes": "some"}, ["clean.script_planes", "'polarizations'"]),
         ({"script_timeout": "5m"}, ["clean.script_timeout", "5m", "min"]),

@@ -94,8 +94,8 @@ def load_values(path: str | Path, overrides: tuple[str, ...] = ()) -> dict:
 
 
 def explain(error: ValidationError, declaration: type[Section]) -> ImagingError:
-    """The first thing wrong with a file, in words for whoever wrote it."""
-    problem = error.errors()[0]
+    """The first thing wrong with a file, in words for whoever wrote it; an unknown key before what it may lack."""
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = [str(p) for p in problem["loc"] if not isinstance(p, int)]
     section, known = declaration, list(declaration.model_fields)
     for part in path[:-1]:
@@ -106,7 +106,7 @@ def explain(error: ValidationError, declaration: type[Section]) -> ImagingError:
     key = ".".join(path)
     got = problem["input"]
     more = len(error.errors()) - 1
-    tail = f" ({more} more problem{'s' * (more > 1)} after this one)" if more else ""
+    tail = f" ({more} more problem{'s' * (more > 1)} beside this one)" if more else ""
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(path[-1], known, 1)
         elsewhere = [f"{s}.{path[-1]}" for s, f in declaration.model_fields.items()
@@ -116,6 +116,10 @@ def explain(error: ValidationError, declaration: type[Section]) -> ImagingError:
         return ImagingError(f"Unknown configuration key {key}.", got=f"{path[-1]}: {got!r}",
                             expected=", ".join(known), next_step=hint + tail)  # fmt: skip
     field = section.model_fields.get(path[-1]) if path else None
+    if problem["type"] == "missing" and problem["loc"][-1] == path[-1]:
+        return ImagingError(f"Configuration key {key} is missing.", got=", ".join(map(str, got)) or "no keys",
+                            expected=", ".join(name for name in known if section.model_fields[name].is_required()),
+                            next_step=f"add {path[-1]}: {field.description or '...'}{tail}")  # fmt: skip
     expected, _, step = _in_words(problem, field).partition("; ")
     help_text = f"{key}: {field.description}" if field is not None and field.description else "see config/README.md"
     return ImagingError(f"Configuration value {key or 'of the file'} is not usable.", got=repr(got),
@@ -123,11 +127,16 @@ def explain(error: ValidationError, declaration: type[Section]) -> ImagingError:
 
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
+_SHAPES = {"tuple_type": "a list", "list_type": "a list", "dict_type": "'key: value' pairs",
+           "model_type": "'key: value' pairs", "missing": "more entries in the list",
+           "too_long": "fewer entries in the list", "too_short": "more entries in the list"}  # fmt: skip
 _LIMITS = {"ge": "{} or more", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
 
 def _in_words(problem: dict, field) -> str:
     """What would have been right; after a semicolon, what to do."""
+    if problem["type"] in _SHAPES:
+        return _SHAPES[problem["type"]]
     kind, _, rest = problem["type"].partition("_")
     limits = [text.format(f"{limit:g}") for key, text in _LIMITS.items()
               for limit in [next((getattr(m, key) for m in field.metadata if hasattr(m, key)), None) if field else None]

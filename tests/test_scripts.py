@@ -11,6 +11,7 @@ import pytest
 
 from imaging.contracts import Channel, Meta
 from imaging.errors import ImagingError
+from imaging.log import job_log
 from imaging.scripts import Script, examine, files
 from imaging.state import PlaneStop
 
@@ -170,7 +171,7 @@ def failing(deconvolve, about=None) -> ImagingError:
 
 def test_wrong_shape(script):
     error = failing(script("model = model[:, :, :-1]"))
-    assert error.what == "The model returned by deconvolve() has the wrong shape."
+    assert error.what.endswith("mine.py: The model returned by deconvolve() has the wrong shape.")
     assert error.got == "(2, 1, 5, 8)"
 
 
@@ -182,18 +183,23 @@ def test_fortran_order(script):
 
 def test_nan(script):
     error = failing(script("model[1, 0, 2, 3] = float('nan')"))
-    assert error.what == "The model returned by deconvolve() is not finite."
+    assert error.what.endswith("mine.py: The model returned by deconvolve() is not finite.")
     assert "[1, 0, 2, 3]" in error.got
 
 
 def test_too_large_for_the_images(script):
-    assert failing(script("model[0, 0, 0, 0] = 1e300")).what == "The model returned by deconvolve() is not finite."
+    assert (
+        "mine.py: The model returned by deconvolve() is not finite."
+        in failing(script("model[0, 0, 0, 0] = 1e300")).what
+    )
 
 
 def test_exception(script, caplog):
     caplog.set_level("INFO", logger="imaging")
     error = failing(script("helper()", above="def helper():\n    raise RuntimeError('This is a test')\n"))
-    assert error.what == "Error occurred while executing python deconvolution function: RuntimeError."
+    assert error.what.startswith("Error occurred while executing python deconvolution function of ")
+    assert error.what.endswith("mine.py: RuntimeError.")
+    assert error.next_step == "mend it and try again"  # there is no log
     assert error.got.startswith("This is a test (")
     assert error.got.endswith("mine.py, line 2)")
     log = caplog.text
@@ -201,13 +207,23 @@ def test_exception(script, caplog):
     assert "raise RuntimeError('This is a test')" in log
     assert "in deconvolve" in log
     assert "script_worker" not in log
+    assert "raise RuntimeError('This is a test')" in error.__notes__[0]
+
+
+@pytest.mark.parametrize("text", ["raise RuntimeError", "while True: pass", "import os; os._exit(3)"])
+def test_messages_name_the_script_and_the_log(script, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with job_log("logs/minor.log"):
+        error = failing(script(text), meta({"script_timeout": 1.0}))
+    assert "mine.py" in error.what
+    assert "logs/minor.log" in error.next_step
 
 
 @pytest.mark.parametrize("text", ["raise SystemExit(0)", "raise KeyboardInterrupt", "raise NotImplementedError('why')"])
 def test_exceptions_of_all_kinds(script, text):
     name = text.split()[1].partition("(")[0]
     error = failing(script(text))
-    assert error.what.endswith(f"python deconvolution function: {name}.")
+    assert error.what.endswith(f"mine.py: {name}.")
     assert ("clean.script_planes" in str(error)) is (name == "NotImplementedError")
 
 

@@ -16,6 +16,12 @@ FAILED = "FAILED"
 """First line of the last block of a failed job's log; the message for the user follows it."""
 
 
+def log_file() -> str:
+    """Path of the log that is being written, from the working folder; "" where there is none."""
+    files = [handler.baseFilename for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    return os.path.relpath(files[-1]) if files else ""
+
+
 @contextlib.contextmanager
 def job_log(path: str):
     """Write what is logged while the block runs to the file `path`; yields the handler."""

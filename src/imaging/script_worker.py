@@ -23,8 +23,6 @@ from imaging.errors import ImagingError
 from imaging.script_memory import Memory
 
 FUNCTION = "deconvolve"
-MEND = ("mend it (its traceback is in the log of this minor cycle) and run again: earlier cycles are kept, and"
-        " clean.nmajor can end the clean at the last of them")  # fmt: skip
 FEWER = "if it wants fewer planes at a time, set clean.script_planes: channels, polarizations or single"
 
 
@@ -32,7 +30,8 @@ FEWER = "if it wants fewer planes at a time, set clean.script_planes: channels, 
 class Request:
     """`name` of a script (a path) or of an entry point; `target` "module:function" of the latter.
 
-    groups : the planes (chan, pol) of each call of the function.
+    groups : the planes (chan, pol) of each call of the function. log : path of the log of this minor cycle, ""
+    where there is none.
     """
 
     name: str
@@ -43,6 +42,7 @@ class Request:
     psf: np.ndarray
     meta: Meta
     memory: bytes = b""
+    log: str = ""
 
 
 @dataclass
@@ -89,12 +89,12 @@ def answer(request: Request) -> Reply:
     except ImagingError as error:
         return Reply(error=error)
     except BaseException as error:
-        return _failure(error, f"{request.name} cannot be loaded", request.name)
+        return _failure(error, f"{request.name} cannot be loaded", request)
     try:
         memory = Memory(module)
         memory.restore(request.memory)
     except Exception as error:
-        return _failure(error, f"What {request.name} kept from the last cycle cannot be read", request.name)
+        return _failure(error, f"What {request.name} kept from the last cycle cannot be read", request)
     result = {"residual": request.residual.copy(), "model": request.model.copy(), "level": -np.inf, "continue": False}
     iterations = np.zeros(request.residual.shape[:2], int)
     for group in request.groups:
@@ -103,11 +103,13 @@ def answer(request: Request) -> Reply:
         try:
             found = function(private(residual), private(model), private_psf(psf), meta)
         except BaseException as error:
-            step = FEWER if isinstance(error, NotImplementedError) and iterations[group].size > 1 else MEND
-            return _failure(error, "Error occurred while executing python deconvolution function", request.name, step)
+            step = FEWER if isinstance(error, NotImplementedError) and iterations[group].size > 1 else ""
+            what = f"Error occurred while executing python deconvolution function of {request.name}"
+            return _failure(error, what, request, step)
         try:
             found = checked(found, residual.shape, psf, residual.dtype)
         except ImagingError as error:
+            error.what = f"{request.name}: {error.what}"
             return Reply(error=error)
         result["residual"][group], result["model"][group] = found["residual"], found["model"]
         result["level"] = max(result["level"], found["level"])
@@ -168,8 +170,9 @@ def find_function(module: ModuleType, name: str, target: str = ""):
     return found
 
 
-def _failure(error: BaseException, what: str, name: str, next_step: str = MEND) -> Reply:
+def _failure(error: BaseException, what: str, request: Request, next_step: str = "") -> Reply:
     """The script's own part of a traceback, and a message of one line."""
+    name = request.name
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame.filename == __file__ or "importlib" in frame.filename for frame in frames]
     own = ours.index(False) if False in ours else len(frames)
@@ -181,6 +184,13 @@ def _failure(error: BaseException, what: str, name: str, next_step: str = MEND) 
     return Reply(
         error=ImagingError(f"{what}: {type(error).__name__}.", got=(text or type(error).__name__) + place,
                            expected="a deconvolver that runs to its end",
-                           next_step=next_step),
+                           next_step=next_step or _mend(request.log)),
         where="".join(lines.format()),
     )  # fmt: skip
+
+
+def _mend(log: str) -> str:
+    if not log:
+        return "mend it and try again"
+    return (f"mend it (its traceback is in {log}) and run again: earlier cycles are kept, and clean.nmajor can end the"
+            " clean at the last of them")  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import logging
 import os
 import pickle
 import signal
@@ -26,10 +27,12 @@ from imaging.algorithms.cycle_control import plane_stop
 from imaging.algorithms.joining import plane_groups
 from imaging.contracts import Meta
 from imaging.errors import ImagingError
-from imaging.log import logger
+from imaging.log import log_file, logger
 from imaging.script_worker import FUNCTION, Reply, Request
 from imaging.state import PlaneResult, PlaneStop
 
+printed = logging.getLogger("imaging.script")
+"""What the processes print."""
 ROOT = str(Path(__file__).parents[1])
 COMMAND = f"import sys; sys.path.append({ROOT!r}); from imaging.script_worker import main; main({{}})"
 JOINED = {
@@ -63,11 +66,13 @@ class Script:
         together = JOINED[meta.options.get("script_planes", "all")]
         groups = [(group.chans, group.pols) for group in plane_groups(*residual.shape[:2], together)]
         memory = meta.state.get("memory", b"")
-        request = Request(self.name, self.target, groups, seen, model, psf, replace(meta, state={}), memory)
+        request = Request(self.name, self.target, groups, seen, model, psf, replace(meta, state={}), memory, log_file())
         reply = self._run(request, meta.options.get("script_timeout", 0))
         if reply.where:
             logger.info("traceback of %s\n%s", self.name, reply.where)
         if reply.error:
+            if reply.where:
+                reply.error.add_note(reply.where.rstrip())
             raise reply.error
         result = reply.result
         meta.state = {"memory": reply.memory} if reply.memory else {}
@@ -83,16 +88,16 @@ class Script:
         with _memory_file("request") as given, _memory_file("reply") as reply:
             pickle.dump(request, given, protocol=5)
             given.seek(0)
-            code = self._wait(given, reply.fileno(), timeout)
+            code = self._wait(given, reply.fileno(), timeout, request.log)
             reply.seek(0)
             with contextlib.suppress(EOFError, pickle.UnpicklingError):
                 return pickle.load(reply)
         how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         raise ImagingError(f"The process of {self.name} broke off.", got=how, expected="a dictionary from deconvolve()",
-                           next_step="see the log of this minor cycle; SIGKILL mostly means that memory ran out,"
-                           " SIGSEGV that compiled code failed")  # fmt: skip
+                           next_step=(f"see {request.log}; " if request.log else "")
+                           + "SIGKILL mostly means that memory ran out, SIGSEGV that compiled code failed")  # fmt: skip
 
-    def _wait(self, given, reply: int, timeout: float) -> int:
+    def _wait(self, given, reply: int, timeout: float, log: str) -> int:
         """Let the process work, its output in the log; returns its status."""
         environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
@@ -108,8 +113,8 @@ class Script:
             time.sleep(LAST_WORDS)
             raise ImagingError(f"{self.name} did not come to its end.", got=f"still at work after {timeout:g} s",
                                expected="an answer within clean.script_timeout",
-                               next_step="mend an endless loop (the log of this minor cycle shows where it was), or set"
-                               " clean.script_timeout higher") from None  # fmt: skip
+                               next_step=f"mend an endless loop{f' ({log} shows where it was)' if log else ''}, or set"
+                               " clean.script_timeout (--timeout of imaging plugins) higher") from None  # fmt: skip
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -125,7 +130,7 @@ def _memory_file(name: str):
 def _relay(output) -> None:
     with contextlib.suppress(ValueError):  # closed while a process that the script left behind still holds it
         for line in output:
-            logger.info("%s", line.decode(errors="replace").rstrip())
+            printed.info("%s", line.decode(errors="replace").rstrip())
 
 
 def _drop(outside: np.ndarray, residual, model, psf, result: dict) -> None:

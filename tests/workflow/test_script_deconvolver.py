@@ -136,7 +136,10 @@ def test_a_failing_script_is_one_message_and_the_last_good_cycle_is_of_use(copy)
     done = copy.run(check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert done.stderr.startswith("Error occurred while executing python deconvolution function: ValueError.\n")
+    assert done.stderr.startswith(
+        "Error occurred while executing python deconvolution function of mine.py: ValueError.\n"
+    )
+    assert "its traceback is in results/small/logs/minor_cycle.cycle001.log" in done.stderr
     assert "got:       no (mine.py, line 12)" in done.stderr
     assert all(label in done.stderr for label in ("expected:", "next step:"))
     assert "raise ValueError('no')" in log_of(copy, 1)
@@ -155,6 +158,7 @@ def test_an_endless_loop_ends_with_a_message(copy):
     assert done.returncode == 1
     assert "mine.py did not come to its end." in done.stderr
     assert "still at work after 2 s" in done.stderr
+    assert "results/small/logs/minor_cycle.cycle000.log shows where it was" in done.stderr
     assert re.search(r'File "mine.py", line [23] in deconvolve', log_of(copy, 0))
 
 

@@ -1,6 +1,7 @@
 """Deconvolvers by name, their list, and what authors test theirs with."""
 
 import importlib
+import logging
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from imaging import plugins
+from imaging.__main__ import _parser, main
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.plugins import DECONVOLVERS, find_deconvolver
@@ -46,6 +48,46 @@ def test_the_page_names_all_that_meta_has():
 
     ours = {"compat", "plane_results", "plane_thresholds", "state"}  # for the built-in deconvolvers
     assert set(re.findall(r"^\| `(\w+)` \|", DOCS.read_text(), flags=re.MULTILINE)) >= set(Meta.keys()) - ours
+
+
+# What the command says of scripts that fail
+
+
+def tried(tmp_path, monkeypatch, capfd, body: str, *options: str) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(f"def deconvolve(residual, model, psf, meta):\n    print('hello')\n    {body}\n")
+    monkeypatch.setattr("imaging.scripts.printed", logging.Logger("scripts"))  # its handler goes with it
+    assert main(["plugins", "mine.py", *options]) == 1
+    message = capfd.readouterr().err
+    assert "hello\n" in message
+    for label in ("  got: ", "  expected: ", "  next step: "):
+        assert message.count(label) == 1
+    assert "minor cycle" not in message
+    return message
+
+
+def test_a_script_that_raises_is_one_message_and_its_traceback(tmp_path, monkeypatch, capfd):
+    message = tried(tmp_path, monkeypatch, capfd, "raise ValueError('no such')")
+    traceback, _, rest = message.partition("(tried with 1 channels, 1 polarisations)\n")
+    assert "    raise ValueError('no such')\nValueError: no such\n" in traceback
+    assert "script_worker" not in message
+    assert rest.startswith("Error occurred while executing python deconvolution function of mine.py: ValueError.\n")
+
+
+def test_a_script_that_does_not_end_is_ended(tmp_path, monkeypatch, capfd):
+    message = tried(tmp_path, monkeypatch, capfd, "while True: pass", "--timeout", "1")
+    assert "mine.py did not come to its end.\n  got:       still at work after 1 s\n" in message
+    assert 'File "mine.py", line 3 in deconvolve' in message
+    assert "--timeout" in message
+
+
+def test_a_script_has_a_minute_unless_told_otherwise():
+    assert _parser().parse_args(["plugins", "mine.py"]).timeout == 60
+
+
+def test_a_script_that_returns_something_else_is_named(tmp_path, monkeypatch, capfd):
+    message = tried(tmp_path, monkeypatch, capfd, "return 3")
+    assert "\nmine.py: Return value of deconvolve() should be a dictionary.\n" in message
 
 
 # What check_deconvolver finds

@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\ninterrupted: the same command goes on from here", file=sys.stderr)
         return 130
     except ImagingError as error:
-        print(error, file=sys.stderr)
+        print(*getattr(error, "__notes__", ()), error, sep="\n", file=sys.stderr)
         return 1
     except OSError as error:
         print(ImagingError(f"{error.filename or 'A file'} cannot be read or written.", got=error.strerror or error,
@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
     plugins = commands.add_parser("plugins", help="list the deconvolvers, or try one of them or a script")
     plugins.add_argument("name", nargs="?", help="try this one on small images: a name or the path of a script")
+    plugins.add_argument("--timeout", type=float, default=60, metavar="SECONDS",
+                         help="longest time of each call of a script (default: 60; 0 for any)")  # fmt: skip
     plugins.set_defaults(call=_plugins)
 
     warmup = commands.add_parser("warmup", help="compile the kernels once for this machine")
@@ -104,12 +106,27 @@ def _plugins(arguments, further: list[str]) -> int:
     if arguments.name:
         from imaging.testing import try_deconvolver
 
-        print(try_deconvolver(arguments.name))
+        if not arguments.timeout >= 0:
+            raise ImagingError("The value of --timeout is not usable.", got=arguments.timeout,
+                               expected="seconds, 0 for any time", next_step="leave it out for 60 s")  # fmt: skip
+        if not plugins.is_builtin(arguments.name):
+            _show_output_of_scripts()
+        print(try_deconvolver(arguments.name, arguments.timeout))
         return 0
     for name, origin, summary in plugins.installed():
         print(f"{name:16s} {origin:24s} {summary}")
     print(f"{'mine.py':16s} {'a script of yours':24s} clean.deconvolver: path/to/mine.py (docs/plugins.md)")
     return 0
+
+
+def _show_output_of_scripts() -> None:
+    """Print what they print, and where they were when their time was over."""
+    import logging
+
+    from imaging.scripts import printed
+
+    printed.addHandler(logging.StreamHandler(sys.stderr))
+    printed.setLevel(logging.INFO)
 
 
 def _warmup(arguments, further: list[str]) -> int:

@@ -130,8 +130,12 @@ def _try_blank(deconvolve, nchan: int, npol: int, options: dict) -> list[str]:
     return [] if out["model"][:-1].any() else ["with one channel flagged the others were not cleaned"]
 
 
-def try_deconvolver(name: str) -> str:
-    """Check the deconvolver `name` (of `imaging plugins`, or a script); returns what is to be said of it."""
+def try_deconvolver(name: str, timeout: float = 0.0) -> str:
+    """Check the deconvolver `name` (of `imaging plugins`, or a script); returns what is to be said of it.
+
+    timeout : seconds that each call of a script may take, 0 for any time. Raises ImagingError for one that fails; where
+    a script raised something, its traceback is a note of the error.
+    """
     from imaging.plugins import check_name, find_deconvolver, is_script
 
     check_name(name)
@@ -140,8 +144,12 @@ def try_deconvolver(name: str) -> str:
 
         examine(name)
     try:
-        cannot = check_deconvolver(find_deconvolver(name), single_plane=name == "mtmfs")  # its planes are Taylor terms
+        cannot = check_deconvolver(find_deconvolver(name), options={"script_timeout": timeout},
+                                   single_plane=name == "mtmfs")  # fmt: skip  # its planes are Taylor terms
     except AssertionError as error:
+        if isinstance(error.__cause__, ImagingError):
+            error.__cause__.add_note(f"(tried with {str(error).partition(':')[0]})")
+            raise error.__cause__ from None
         raise ImagingError(f"{name} is not in order.", got=str(error), expected="a deconvolver that keeps the contract",
                            next_step="mend it: docs/plugins.md") from None  # fmt: skip
     return f"{name} is in order." + (f" It cannot do: {'; '.join(cannot)}." if cannot else "")

@@ -15,7 +15,7 @@ CELL = 1e-5
 
 def warmup() -> Iterator[tuple[str, float]]:
     """Run everything compiled on tiny arrays; yields what was run and the seconds it took."""
-    for call in (_gridding, _weights, _masks, _deconvolvers):
+    for call in (_gridding, _weights, _masks, _deconvolvers, _measurement):
         started = time.perf_counter()
         call()
         yield call.__name__[1:], time.perf_counter() - started
@@ -67,3 +67,16 @@ def _deconvolvers() -> None:
         meta = Meta(max_iterations=3, options={"scales": [0, 3], "smallscalebias": 0.0})
         residual, model = psf[None].copy(), np.zeros((1, 1, SIZE, SIZE), np.float32)
         find_deconvolver(name)(residual, model, psf, meta)
+
+
+def _measurement() -> None:
+    from imaging.algorithms import rime
+    from imaging.kernels.rime import apply_stations
+
+    p, q, time = np.array([0]), np.array([1]), np.array([0])
+    rows = {"antenna1": p, "antenna2": q, "time": time, "uvw": np.ones((1, 3)), "freq": np.array([1e9, 2e9])}
+    vis, source = np.zeros((1, 2, 2, 2), complex), rime.brightness(np.ones((1, 1, 1, 4)))
+    for jones in (np.ones((1, 1, 1, 1)), np.ones((1, 1, 1, 1, 2))):
+        for stations in (None, np.zeros((1, 2, 3))):
+            rime.add_sources(vis, np.zeros((1, 3)), source, jones, stations_uvw=stations, **rows)
+    apply_stations(vis, np.ones((1, 1, 1, 2, 2), complex), p, q, time)

@@ -1,0 +1,150 @@
+"""Visibilities to be evaluated tile by tile, and what a tile's are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from imaging.algorithms import jones as algebra
+from imaging.algorithms import rime
+from imaging.log import logger
+from imaging.measurement import contracts
+from imaging.measurement.contracts import ArrayProcess, name_of
+from imaging.measurement.tiles import Tile
+
+MEMORY = 2**26  # bytes of Jones matrices at a time
+
+
+class Tree:
+    """Visibilities to be evaluated: `evaluate(tile)` gives (vis (row, chan, 2, 2), flag (row, chan))."""
+
+    def __init__(self, function: Callable | None, ifrs: set | None = None):
+        self.function, self.ifrs = function, ifrs
+        self.singular = 0
+
+    def evaluate(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of other baselines than the tree's are 0 and flagged."""
+        if self.ifrs is None:
+            return self.function(tile)
+        names = [name_of(p) for p in tile.stations]
+        baselines = zip(tile.antenna1, tile.antenna2, strict=True)
+        others = np.array([(names[p], names[q]) not in self.ifrs for p, q in baselines], bool)
+        vis, flag = self.function(tile)
+        vis[others], flag[others] = 0, True
+        return vis, flag
+
+    def undo(self, vis, jones: np.ndarray, tile: Tile, flag_jones: bool) -> np.ndarray:
+        """vis (row, chan, 2, 2) becomes J_p^-1 vis J_q^-H in place; flags where there is no inverse."""
+        inverse, singular = algebra.inverse(jones)
+        bad = np.broadcast_to(singular[0], tile.shape[1:])
+        bad = bad[tile.antenna1, tile.time_index] | bad[tile.antenna2, tile.time_index]
+        kept = vis[bad]
+        apply_jones(vis, inverse, tile)
+        vis[bad] = kept
+        self.singular += int(bad.sum())
+        if bad.any():
+            logger.warning("%d samples are left uncorrected: a Jones matrix has no inverse", bad.sum())
+        return bad if flag_jones else np.zeros_like(bad)
+
+
+class Data:
+    """A tree of given visibilities (row, chan, 2, 2) of one tile, or a function that returns a tile's."""
+
+    def __init__(self, vis, flag=None):
+        self.vis, self.flag = vis, flag
+
+    def evaluate(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+        vis = self.vis(tile) if callable(self.vis) else self.vis
+        return vis, no_flags(tile) if self.flag is None else self.flag
+
+
+def empty(tile: Tile) -> np.ndarray:
+    return np.zeros((len(tile.antenna1), len(tile.freq), 2, 2), complex)
+
+
+def no_flags(tile: Tile) -> np.ndarray:
+    return np.zeros((len(tile.antenna1), len(tile.freq)), bool)
+
+
+def blocks(sources: list, tile: Tile):
+    """Sources that go together: so many that their Jones matrices fit into MEMORY."""
+    _, stations, times, chans = tile.shape
+    size = max(1, MEMORY // (64 * stations * times * chans))
+    for start in range(0, len(sources), size):
+        yield sources[start : start + size]
+
+
+def station_product(terms, tile: Tile) -> np.ndarray:
+    """G_n … G_1 on a tile, (1, station, time, chan)."""
+    product = np.ones((1, 1, 1, 1), complex)
+    for term, jones in terms:
+        product = algebra.multiply(contracts.station_array(jones, tile, term.label), product)
+    return product
+
+
+def sky_product(terms, tile: Tile) -> np.ndarray:
+    """E_m … E_1 on a tile, (source, station, time, chan); the identity where a source has no such term."""
+    product = np.ones((1, 1, 1, 1), complex)
+    for term, jones in terms:
+        mine = np.array([term.applies_to(x) for x in tile.sources], bool)
+        some = tile if mine.all() else tile.with_sources([x for x in tile.sources if term.applies_to(x)])
+        if not mine.any():
+            continue
+        array, has = contracts.sky_array(jones, some, term.label)
+        if not has.all() or not mine.all():
+            mine[mine] = has
+            if not mine.any():
+                continue
+            kind = algebra.kind_of(array)
+            whole = algebra.as_kind(np.ones((len(mine), *array.shape[1:4]), complex), kind)
+            whole[mine] = array
+            array = whole
+        product = algebra.multiply(array, product)
+    return product
+
+
+def add_block(vis, tile: Tile, sky, per_source, smearing: bool, decompose: bool | None) -> np.ndarray:
+    """Add sources (those of the tile); returns flags."""
+    lmn1 = tile.lmn - [0, 0, 1]
+    lmn1[:, 2] = -(lmn1[:, 0] ** 2 + lmn1[:, 1] ** 2) / (1 + tile.lmn[:, 2])  # n - 1 without cancellation
+    rows = {"antenna1": tile.antenna1, "antenna2": tile.antenna2, "time": tile.time_index, "uvw": tile.uvw}
+    light = np.stack(np.broadcast_arrays(*(np.asarray(x.brightness(tile), complex) for x in tile.sources)))
+    product, flag = sky_product(sky, tile), no_flags(tile)
+    more = {"freq": tile.freq, "shape": np.array([x.shape for x in tile.sources], float)}
+    if smearing:
+        more |= {"width": tile.width, "motion": tile.motion()}
+    if decompose is not False:
+        more["stations_uvw"] = tile.stations_uvw
+    if not per_source:
+        rime.add_sources(vis, lmn1, light, product, **rows, **more)
+        return flag
+    each = np.zeros((len(tile.sources), *vis.shape), complex)
+    for s, one in enumerate(each):
+        part = product[s : s + 1] if len(product) > 1 else product
+        alone = more | {"shape": more["shape"][s : s + 1]}
+        rime.add_sources(one, lmn1[s : s + 1], light[s : s + 1], part, **rows, **alone)
+    for term, process in per_source:
+        some = np.array([term.applies_to(x) for x in tile.sources])
+        part = tile.with_sources([x for x in tile.sources if term.applies_to(x)])
+        if some.any():
+            each[some], flag = processed(process, each[some], flag, part)
+    vis += each.sum(0)
+    return flag
+
+
+def apply_jones(vis, jones: np.ndarray, tile: Tile) -> None:
+    if (jones.shape[:4] == (1, 1, 1, 1) and jones.ndim == 4 and jones.item() == 1) or not vis.size:
+        return
+    from imaging.kernels.rime import apply_stations
+
+    matrices = np.require(algebra.as_kind(jones, "full")[0], complex, ["C", "W"])
+    apply_stations(vis, matrices, tile.antenna1, tile.antenna2, tile.time_index)
+
+
+def processed(process: ArrayProcess, vis, flag, tile) -> tuple[np.ndarray, np.ndarray]:
+    vis, more = process.apply(np.array(vis, complex), tile)
+    if more is None:
+        return vis, flag
+    more = np.asarray(more, bool)
+    return vis, flag | (more.any(0) if more.ndim == 3 else more)

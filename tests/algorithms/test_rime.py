@@ -74,6 +74,12 @@ def test_gaussians_and_smearing():
     agree(predict(**arguments), plain(**arguments))
 
 
+def test_a_brightness_that_is_not_hermitian():
+    arguments = case(4)
+    arguments["brightness"][2, ..., 0, 1] *= 3
+    agree(predict(**arguments), plain(**arguments))
+
+
 def test_unevenly_spaced_channels():
     arguments = case(3)
     freq = FREQ + np.linspace(0, 1e3, CHANNELS) ** 2

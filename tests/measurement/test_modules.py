@@ -15,6 +15,7 @@ from imaging.measurement.jones.leakage import Leakage
 from imaging.measurement.jones.rotation import Rotation, parallactic_angle
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.sky.components import ComponentSky
+from imaging.measurement.visibilities.errors import IfrGains, ThermalNoise
 
 
 def uv_array(observation, module, seed=0):
@@ -146,3 +147,55 @@ def test_everything_that_was_done_is_undone(observe, component, feeds):
     assert not flag.any()
     assert np.abs(tree.evaluate(tile)[0] - clean).max() > 0.1
     np.testing.assert_allclose(vis, clean, rtol=0, atol=1e-10)
+
+
+def test_gains_of_interferometers_are_undone_and_break_closure(observe, sky):
+    observation = observe()
+    tile = next(observation.tiles())[1]
+    maker, plain = MeqMaker(context=observation), MeqMaker(context=observation)
+    for one in (maker, plain):
+        one.add_sky_models(sky)
+    maker.add_vis_proc_module("I", modules=IfrGains(0.1))
+    tree, clean = maker.make_predict_tree(), plain.make_predict_tree(sources=["centre"]).evaluate(tile)[0]
+    corrected = maker.correct_uv_data(None, tree).evaluate(tile)[0]
+    np.testing.assert_allclose(corrected, plain.make_predict_tree().evaluate(tile)[0], rtol=0, atol=1e-14)
+    centre = maker.make_predict_tree(sources=["centre"]).evaluate(tile)[0]
+    factors = (centre - clean)[..., 0, 0]
+    assert np.abs(factors).std() == pytest.approx(0.1 * np.sqrt(2 - np.pi / 2), rel=0.5)
+    pairs = list(zip(tile.antenna1.tolist(), tile.antenna2.tolist(), strict=True))
+    triangle = [pairs.index(pair) for pair in ((0, 1), (1, 2), (0, 2))]
+    phases = np.angle(centre[triangle, 0, 0, 0])
+    assert abs(phases[0] + phases[1] - phases[2]) > 1e-3
+    turned = observe(antenna1=observation.antenna2, antenna2=observation.antenna1, uvw=-observation.uvw)
+    other = MeqMaker(context=turned)
+    other.add_sky_models(sky)
+    other.add_vis_proc_module("I", modules=IfrGains(0.1))
+    swapped = other.make_predict_tree().evaluate(next(turned.tiles())[1])[0]
+    np.testing.assert_allclose(swapped.conj().swapaxes(2, 3), tree.evaluate(tile)[0], rtol=0, atol=1e-13)
+
+
+def test_noise_has_its_size_and_does_not_depend_on_tiles_or_rows(observe):
+    observation = observe(stations=20, times=5, width=1e6, interval=10.0)
+
+    def noise(context, times=0, seed=0, module=None):
+        maker = MeqMaker(context=context, seed=seed)
+        maker.add_vis_proc_module("N", modules=module or ThermalNoise(sefd=400.0))
+        vis, tree = np.zeros((len(context.time), 6, 2, 2), complex), maker.make_predict_tree()
+        for rows, tile in context.tiles(times):
+            vis[rows] = tree.evaluate(tile)[0]
+        return vis
+
+    vis = noise(observation)
+    expected = 400 / np.sqrt(2 * 1e6 * 10)
+    assert [vis.real.std(), vis.imag.std()] == pytest.approx([expected] * 2, rel=0.03)
+    np.testing.assert_array_equal(noise(observation, 2), vis)
+    assert np.abs(np.corrcoef(vis[:190].ravel().real, vis[190:380].ravel().real)[0, 1]) < 0.1
+    order = np.random.default_rng(1).permutation(len(vis))
+    rows = {name: getattr(observation, name)[order] for name in ("antenna1", "antenna2", "time", "uvw")}
+    shuffled = observe(stations=20, times=5, width=1e6, interval=10.0, **rows)
+    np.testing.assert_array_equal(noise(shuffled), vis[order])
+    assert np.abs(noise(observation, seed=1) - vis).max() > expected
+    assert noise(observe(), module=ThermalNoise(rms=2.0)).real.std() == pytest.approx(2.0, rel=0.15)
+    assert not noise(observe(), module=ThermalNoise()).any()
+    with pytest.raises(ImagingError, match="SEFD needs"):
+        noise(observe())

@@ -79,7 +79,7 @@ def add_sources(
 ):  # fmt: skip
     """Add to vis (row, chan, 2, 2) complex128 the visibilities of sources.
 
-    lmn1 (source, 3): l, m, n - 1. brightness (source, time | 1, chan | 1, 2, 2) Hermitian, Jy. jones of any kind
+    lmn1 (source, 3): l, m, n - 1. brightness (source, time | 1, chan | 1, 2, 2) Jy. jones of any kind
     (`algorithms.jones`). antenna1, antenna2, time (row,): indices into the axes of jones. uvw (row, 3) m, freq (chan,)
     Hz. stations_uvw (time, station, 3) allows the product over stations; without it all goes by rows. shape (source,
     3): second moments ll, lm, mm of Gaussians, rad^2. motion (row, 3) m and width (chan,) Hz: what is averaged over.
@@ -90,6 +90,10 @@ def add_sources(
     smeared = motion is not None or width is not None
     extended = np.zeros(len(lmn1), bool) if shape is None else np.asarray(shape).any(1)
     by_rows = extended | (smeared or stations_uvw is None)
+    if not by_rows.all():  # what is not Hermitian has no root
+        by_rows |= (
+            np.abs(brightness - brightness.conj().swapaxes(3, 4)).max((1, 2, 3, 4)) > 1e-15 * np.abs(brightness).max()
+        )
     rows = {"antenna1": antenna1, "antenna2": antenna2, "time": time}
     if not by_rows.all():
         _by_stations(

@@ -135,9 +135,9 @@ def _by_stations(vis, lmn1, brightness, jones, stations_uvw, wavenumber, antenna
             for s in range(0, len(lmn1), block):
                 some = slice(s, s + block)
                 z = np.empty((number, 2 * len(lmn1[some]), 2 * stations), complex)
-                fill(z, _cut(_some(jones, some), 3, chans), _cut(root[some], 2, chans), lmn1[some], stations_uvw,
+                fill(z, _cut(_some(jones, some), 2, t, chans), _cut(root[some], 1, t, chans), lmn1[some], stations_uvw,
                      wavenumber[chans], even, t)  # fmt: skip
-                signs = _cut(sign[some, t if sign.shape[1] > 1 else 0], 1, chans)
+                signs = _cut(sign[some], 1, t, chans)[:, 0]
                 for k in range(number):
                     column, each = z[k].T, signs[:, k if signs.shape[1] > 1 else 0].ravel()
                     target = product[k].T
@@ -154,12 +154,17 @@ def evenly_spaced(wavenumber: np.ndarray) -> bool:
 
 
 def _some(jones, which):
-    return jones[which] if jones.shape[0] > 1 else jones
+    """Some of the sources; no copy where it is all of them."""
+    if jones.shape[0] == 1 or (isinstance(which, np.ndarray) and which.all()):
+        return jones
+    return jones[which]
 
 
-def _cut(array, axis, which):
-    """A part of an axis, where it is longer than 1; C order."""
-    return array if array.shape[axis] == 1 else np.ascontiguousarray(array[(slice(None),) * axis + (which,)])
+def _cut(array, axis, t, chans):
+    """One time, at `axis`, and some channels, after it, where these are longer than 1; C order."""
+    time = slice(None) if array.shape[axis] == 1 else slice(t, t + 1)
+    chans = slice(None) if array.shape[axis + 1] == 1 else chans
+    return np.ascontiguousarray(array[(slice(None),) * axis + (time, chans)])
 
 
 def _complex(array):

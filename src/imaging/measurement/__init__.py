@@ -1,0 +1,1 @@
+"""The measurement equation put together from modules: contracts, their evaluation, modules of our own."""

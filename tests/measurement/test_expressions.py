@@ -81,6 +81,11 @@ def test_composing_selecting_pasting():
     np.testing.assert_array_equal(two[:, 0, 0], [1, 3])
     np.testing.assert_array_equal(p[2], 9)
     assert flat.shape == (4, 3, 1)
+    ns.joined << Meq.Composer(ns.two, 7)
+    ns.one << Meq.Selector(Meq.Composer(5), index=0)
+    joined, one = evaluate([ns.joined, ns.one], TILE)
+    np.testing.assert_array_equal(joined[:, 0, 0], [1, 3, 7])
+    assert one.shape == (1, 1)
 
 
 def test_each_node_is_computed_once_and_constants_once_for_all_tiles(monkeypatch):
@@ -105,6 +110,7 @@ def test_search_by_tags():
     ns.c << ns.a("x") * ns.b
     assert ns.Search(tags="solvable") == [ns.a("x")]
     assert {node.name for node in ns.c.search(tags=["gain"])} == {"a:x", "b"}
+    assert ns.a.search(tags="gain") == ns.a.family() == [ns.a("x")]
     assert ns.Search(class_name="MeqMultiply", return_names=True) == ["c"]
 
 
@@ -193,3 +199,11 @@ def test_dimensions_that_do_not_match():
         ExpressionError, match=r"(?s)node a of the class MatrixMultiply.*dimensions \[\(2, 2\), \(3, 3\)"
     ):
         evaluate(ns.a, TILE)
+
+
+def test_a_node_of_another_forest_is_not_taken_for_one_of_the_same_name():
+    ns, other = NodeScope(), NodeScope()
+    other.a << 1
+    ns.a << 10
+    ns.b << other.a * 2 + ns.a * 2
+    assert evaluate(ns.b, TILE)[0, 0] == 22

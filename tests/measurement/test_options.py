@@ -62,6 +62,8 @@ def test_listeners_hear_the_value_at_once_and_at_changes():
     option.when_changed(heard.append)
     option.set("second")
     assert heard == ["a", "b"]
+    option.reset()
+    assert heard == ["a", "b", "a"]
 
 
 def test_menus_with_a_switch_and_with_a_choice():
@@ -71,6 +73,15 @@ def test_menus_with_a_switch_and_with_a_choice():
     assert (here.use, here.which) == (False, "one")
     assign([menu], {"use": True, "which": "two"})
     assert (here.use, here.which) == (True, "two")
+
+
+def test_a_choice_turns_the_switches_of_its_menus():
+    here = types.SimpleNamespace()
+    items = [TDLMenu(toggle, toggle=toggle, namespace=here) for toggle in ("sine", "wedge")]
+    menu = TDLMenu("Model", *items, exclusive="model", namespace=here)
+    assert (here.model, here.sine, here.wedge) == ("sine", True, False)
+    assign([menu], {"model": "wedge"})
+    assert (here.sine, here.wedge) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +117,12 @@ def test_lists_of_options_declared_together():
     me = types.SimpleNamespace(__file__=__file__)
     assert list(symbols(TDLStealOptions(me))) == ["p", "q", "s"]
     assert list(symbols(TDLStealOptions(me, True))) == ["t"]
+
+
+def test_namespaces_that_name_themselves_part_equal_symbols():
+    first, second = (types.SimpleNamespace(tdloption_namespace=name) for name in ("gain", "phase"))
+    items = [TDLOption("rms", "r", 1.0, namespace=space) for space in (first, second)]
+    assign(items, {"phase.rms": 2.0})
+    assert (first.rms, second.rms) == (1.0, 2.0)
+    with pytest.raises(OptionError, match=r"(?s)several options rms.*gain.rms"):
+        assign(items, {"rms": 3.0})

@@ -104,6 +104,6 @@ def test_smearing_is_the_mean_over_a_cell():
 def test_a_cos3_beam_and_its_pointing():
     ns = NodeScope()
     lm, offset = np.array([0.01, 0.002]), np.array([0.003, -0.001])
-    ns.beam << Meq.WSRTCos3Beam(65.0, Meq.Constant(lm), Meq.Constant(offset))
+    ns.beam << Meq.WSRTCos3Beam(65e-9, Meq.Constant(lm), Meq.Constant(offset))
     radius = np.hypot(*(lm - offset))
     np.testing.assert_allclose(evaluate(ns.beam, TILE)[0], np.cos(65e-9 * TILE.frequency * radius) ** 3)

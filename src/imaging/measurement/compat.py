@@ -6,6 +6,7 @@ Nothing is installed by an import of this file, and a real Timba that was import
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import os
 import re
@@ -15,8 +16,9 @@ import types
 import numpy as np
 
 from imaging.errors import ImagingError
+from imaging.measurement import expressions
 from imaging.measurement.expressions import nodes, options, python_nodes
-from imaging.measurement.expressions.nodes import record
+from imaging.measurement.expressions.definitions import Definition, record
 
 
 class Hiid(str):
@@ -54,7 +56,17 @@ def curry(function, *args, **kw):
 
 def _polc(coeff=0.0, shape=None, offset=None, scale=None, domain=None, **_):
     """A polynomial in time and frequency: sum of coeff[i, j] ((t - t0)/ts)^i ((f - f0)/fs)^j."""
-    return record(coeff=np.asarray(coeff, float), offset=tuple(offset or (0.0, 0.0)), scale=tuple(scale or (1.0, 1.0)))
+    pairs = (0.0 if offset is None else offset), (1.0 if scale is None else scale)
+    offset, scale = (tuple(np.broadcast_to(pair, 2).tolist()) for pair in pairs)
+    return record(coeff=np.asarray(coeff, float), offset=offset, scale=scale)
+
+
+AXES = ("time", "freq")
+
+
+def _axis(name) -> int:
+    """The place of an axis in an array of cells."""
+    return AXES.index(str(name).lower())
 
 
 class _Settings(record):
@@ -81,7 +93,7 @@ def _pyfits():
 
 def _modules() -> dict[str, types.ModuleType]:
     scope = {
-        name: getattr(nodes, name) for name in ("Meq", "NodeScope", "NodeTags", "is_node", "record")
+        name: getattr(expressions, name) for name in ("Meq", "NodeScope", "NodeTags", "is_node", "record")
     } | {name: thing for name, thing in vars(options).items() if name.startswith("TDL")}  # fmt: skip
     settings = _Settings()
     settings.forest_state = _Settings()
@@ -93,8 +105,8 @@ def _modules() -> dict[str, types.ModuleType]:
     meq = _module("Timba.Meq.meq", polc=_polc, **helpers)
     array = _module("Timba.array", array=np.array, **{n: getattr(np, n) for n in ("zeros", "ones", "asarray")})
     impl = _module(
-        "Timba.TDL.TDLimpl", _NodeStub=nodes.Node, _NodeDef=nodes.Definition, is_node=nodes.is_node,
-        NodeScope=nodes.NodeScope, NodeTags=nodes.NodeTags, NodeRedefinedError=nodes.NodeRedefinedError,
+        "Timba.TDL.TDLimpl", _NodeStub=nodes.Node, _NodeDef=Definition, is_node=nodes.is_node,
+        NodeScope=nodes.NodeScope, NodeTags=expressions.NodeTags, NodeRedefinedError=nodes.NodeRedefinedError,
     )  # fmt: skip
     option_impl = _module(
         "Timba.TDL.TDLOptions", **{name: thing for name, thing in scope.items() if name.startswith("TDL")}
@@ -103,11 +115,11 @@ def _modules() -> dict[str, types.ModuleType]:
     timba = _module(
         "Timba", dmi=dmi, utils=utils, array=array, Meq=_module("Timba.Meq", meq=meq),
         pynode=_module("Timba.pynode", PyNode=python_nodes.PyNode, PyFunctionNode=python_nodes.PyFunctionNode),
-        mequtils=_module("Timba.mequtils", add_axis=lambda *_: None, set_axis_list=lambda *_: None),
+        mequtils=_module("Timba.mequtils", get_axis_number=_axis, get_axis_id=lambda i: AXES[i]),
         Apps=_module("Timba.Apps", app_nogui=None, assayer=None, meqserver=None), pretty_print=print,
     )  # fmt: skip
     timba.TDL = _module(
-        "Timba.TDL", **scope, hiid=Hiid, dmi=dmi, Settings=settings, Timba=timba, re=re, inspect=inspect, os=os,
+        "Timba.TDL", **scope, hiid=Hiid, dmi=dmi, Settings=settings, Timba=timba, re=re, np=np, inspect=inspect, os=os,
         sys=sys, TDLimpl=impl, TDLOptions=option_impl,
     )  # fmt: skip
     kittens = _module(
@@ -129,6 +141,9 @@ def install() -> None:
             )  # fmt: skip
         return
     made = _modules()
+    if importlib.util.find_spec("past") is None:  # the Cattery's bridge to Python 2, of which it uses one function
+        builtins = _module("past.builtins", cmp=lambda a, b: (a > b) - (a < b))
+        made |= {"past": _module("past", builtins=builtins, __fringeflow__=True), "past.builtins": builtins}
     made["Timba"].__fringeflow__ = True
     sys.modules.update(made)
 
@@ -136,5 +151,6 @@ def install() -> None:
 def uninstall() -> None:
     """Take away what `install` put there."""
     if hasattr(sys.modules.get("Timba"), "__fringeflow__"):
-        for name in [name for name in sys.modules if name.split(".")[0] in ("Timba", "Kittens")]:
+        ours = ("Timba", "Kittens") + (("past",) if hasattr(sys.modules.get("past"), "__fringeflow__") else ())
+        for name in [name for name in sys.modules if name.split(".")[0] in ours]:
             del sys.modules[name]

@@ -120,6 +120,8 @@ class Evaluator:
             ) from error
         if not kind.quiet and node.classname == "MatrixInvert22" and (bad := int(np.isnan(value[0, 0]).sum())):
             self.singular[node.name] = self.singular.get(node.name, 0) + bad
+        if value.ndim == 3 and len(value) == 1:  # a vector of one is a scalar
+            return value[0]
         return value if value.ndim >= 2 else value.reshape(1, 1)
 
 

@@ -25,7 +25,7 @@ def _folded(function, *names):
 
 
 for _name, _function in {
-    "Identity": lambda x: x, "Negate": np.negative, "Invert": np.reciprocal, "Abs": np.abs, "Fabs": np.abs,
+    "Identity": lambda x: x, "Negate": np.negative, "Invert": lambda x: 1 / x, "Abs": np.abs, "Fabs": np.abs,
     "Conj": np.conj, "Real": np.real, "Imag": np.imag, "Arg": np.angle, "Sqr": np.square, "Exp": np.exp,
     "Log": np.log, "Sin": np.sin, "Cos": np.cos, "Tan": np.tan, "Asin": np.arcsin, "Acos": np.arccos,
     "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh, "Tanh": np.tanh, "Ceil": np.ceil, "Floor": np.floor,
@@ -134,11 +134,13 @@ def _bessel(node, tile, x):
 
 @node_type("Composer")
 def _compose(node, tile, *children):
+    """A tensor of `dims`; without them children of one kind are stacked, and others made one vector, as by dims=[0]."""
     dims = node.definition.record.get("dims")
     if dims is not None and np.ndim(dims) == 0:
         dims = [dims]
     cells = np.broadcast_shapes(*(child.shape[-2:] for child in children))
-    if dims is not None and list(dims) == [0]:
+    unequal = len({child.shape[:-2] for child in children}) > 1
+    if (dims is None and unequal) or (dims is not None and list(dims) == [0]):
         return np.concatenate([np.broadcast_to(c.reshape(-1, *c.shape[-2:]), (_size(c), *cells)) for c in children])
     inner = np.broadcast_shapes(*(child.shape[:-2] for child in children))
     stacked = np.stack([np.broadcast_to(child, (*inner, *cells)) for child in children])
@@ -152,6 +154,7 @@ def _size(value):
 @node_type("Selector")
 def _select(node, tile, child):
     index = node.definition.record.get("index", 0)
+    child = child[None] if child.ndim == 2 else child
     if np.ndim(index) == 0:
         return child[index]
     if node.definition.record.get("multi"):

@@ -1,4 +1,4 @@
-"""Lazy expressions by name: scopes, qualified stubs, `<<` and the node factory `Meq`.
+"""Lazy expressions by name: scopes, qualified nodes and `<<`.
 
 A node is a class name, children and a record of parameters. It is known by its qualified name: `ns.G('s0', 'p')` is
 `G:s0:p`, the same object each time it is asked for, and has no meaning until `ns.G('s0', 'p') << definition` binds it.
@@ -10,88 +10,11 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import sys
-from collections.abc import Iterable
 
 import numpy as np
 
+from imaging.measurement.expressions.definitions import NUMBERS, Definition, Expression, constant, record
 from imaging.measurement.expressions.errors import ExpressionError, NodeRedefinedError, UndefinedNodeError
-
-NUMBERS = (bool, int, float, complex, np.number)
-
-
-class NodeTags(set):
-    """A set of tags from a string (several are parted by blanks), a list or another set; `+` adds more."""
-
-    def __init__(self, *tags):
-        super().__init__(tag for group in tags for tag in _as_tags(group))
-
-    def __add__(self, tags):
-        return NodeTags(self, tags)
-
-    __radd__ = __or__ = __add__
-
-    def matches(self, wanted) -> bool:
-        """True if each of the wanted tags, which may have wildcards, is here."""
-        return all(fnmatch.filter(self, tag) for tag in _as_tags(wanted))
-
-
-def _as_tags(tags) -> Iterable[str]:
-    if not tags:
-        return ()
-    return tags.split() if isinstance(tags, str) else [word for tag in tags for word in tag.split()]
-
-
-class Expression:
-    """Arithmetic that makes definitions."""
-
-    __slots__ = ()
-
-    def __add__(self, other):
-        return Definition("Add", (self, other))
-
-    def __radd__(self, other):
-        return Definition("Add", (other, self))
-
-    def __sub__(self, other):
-        return Definition("Subtract", (self, other))
-
-    def __rsub__(self, other):
-        return Definition("Subtract", (other, self))
-
-    def __mul__(self, other):
-        return Definition("Multiply", (self, other))
-
-    def __rmul__(self, other):
-        return Definition("Multiply", (other, self))
-
-    def __truediv__(self, other):
-        return Definition("Divide", (self, other))
-
-    def __rtruediv__(self, other):
-        return Definition("Divide", (other, self))
-
-    def __mod__(self, other):
-        return Definition("Mod", (self, other))
-
-    def __neg__(self):
-        return Definition("Negate", (self,))
-
-    def __abs__(self):
-        return Definition("Abs", (self,))
-
-
-class Definition(Expression):
-    """What a node is to compute, before it has a name."""
-
-    __slots__ = ("children", "class_name", "record", "tags")
-
-    def __init__(self, class_name, children=(), record=None, tags=()):
-        self.class_name, self.children, self.record = class_name, tuple(children), record or {}
-        self.tags = NodeTags(tags)
-
-
-def constant(value) -> Definition:
-    return Definition("Constant", (), {"value": np.asarray(value)})
 
 
 class Node(Expression):
@@ -101,7 +24,8 @@ class Node(Expression):
     then the `Definition` with nodes (or None) for children. place : "file:line" of the binding.
     """
 
-    __slots__ = ("basename", "definition", "instance", "kwquals", "name", "place", "quals", "scope")
+    # __dict__: modules leave hints for parallel evaluation on nodes (`_multiproc`), which nobody reads here
+    __slots__ = ("__dict__", "basename", "definition", "instance", "kwquals", "name", "place", "quals", "scope")
 
     def __init__(self, scope, name, basename, quals, kwquals):
         self.scope, self.name, self.basename, self.quals, self.kwquals = scope, name, basename, quals, kwquals
@@ -200,12 +124,21 @@ class Node(Expression):
     def QualScope(self, *quals, **kwquals):
         return self.scope.QualScope(*self.quals, *quals, **{**self.kwquals, **kwquals})
 
-    def family(self):
-        """This node and all below it, children before parents."""
-        return in_order([self])
+    def family(self) -> list[Node]:
+        """The bound nodes of this name in this scope whose qualifiers start with this one's, itself among them."""
+        return [
+            node
+            for node in self.scope._nodes.values()
+            if node.definition is not None
+            and node.basename == self.basename
+            and node.scope.name == self.scope.name
+            and node.quals[: len(self.quals)] == self.quals
+            and self.kwquals.items() <= node.kwquals.items()
+        ]
 
     def search(self, **criteria):
-        return select(self.family(), **criteria)
+        """Nodes among the family and all below it."""
+        return select(in_order(self.family()), **criteria)
 
 
 def _qualifier(qualifier) -> str:
@@ -218,6 +151,8 @@ def _qualifiers(kwquals) -> dict:
 
 class NodeScope:
     """Names for nodes: `ns.x`, `ns['x']`. All scopes made from one share its nodes.
+
+    Nodes of another scope may be used too (modules keep some between calls): nodes are told apart by identity.
 
     prefix : put before names with "::". quals, kwquals : given to every node.
     """
@@ -313,8 +248,7 @@ class NodeScope:
 
 
 def _key(definition):
-    children = tuple(child and child.name for child in definition.children)
-    return definition.class_name, children, _frozen(definition.record)
+    return definition.class_name, definition.children, _frozen(definition.record)
 
 
 def _frozen(value):
@@ -353,13 +287,13 @@ def in_order(roots) -> list[Node]:
     while stack:
         node, user, leaving = stack.pop()
         if leaving:
-            open_.discard(node.name)
-            done.add(node.name)
+            open_.discard(node)
+            done.add(node)
             order.append(node)
             continue
-        if node.name in done:
+        if node in done:
             continue
-        if node.name in open_:
+        if node in open_:
             raise ExpressionError(f"The node {node.name} depends on itself.", got=f"it is used by {user.name}")
         if node.definition is None:
             raise UndefinedNodeError(
@@ -367,7 +301,7 @@ def in_order(roots) -> list[Node]:
                 got=f"it is used by {user.name}" + (f", {user.place}" if user.place else "") if user else None,
                 next_step=f"Bind it with << ; names that look like it: {_alike(node)}.",
             )
-        open_.add(node.name)
+        open_.add(node)
         stack.append((node, user, True))
         stack.extend((child, node, False) for child in reversed(node.definition.children) if child is not None)
     return order
@@ -376,93 +310,6 @@ def in_order(roots) -> list[Node]:
 def _alike(node):
     defined = [name for name, other in node.scope._nodes.items() if other.definition]
     return ", ".join(difflib.get_close_matches(node.name, defined)) or "none"
-
-
-class record(dict):
-    """A dictionary whose items are attributes too."""
-
-    def __init__(self, *args, **items):
-        super().__init__(*args, **items)
-
-    def __getattr__(self, name):
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    __setattr__ = dict.__setitem__
-    __delattr__ = dict.__delitem__
-
-    def get(self, name, default=None):
-        return dict.get(self, name, default)
-
-
-# The names of children that may be given as keywords, in the order the evaluators want them.
-NAMED_CHILDREN = {
-    "AzEl": ("radec", "xyz"),
-    "AzElRaDec": ("azel", "xyz"),
-    "LMN": ("radec_0", "radec", "pos_ang"),
-    "LMRaDec": ("radec_0", "lm", "pos_ang"),
-    "LST": ("xyz",),
-    "ParAngle": ("radec", "xyz"),
-    "RADec": ("azel", "xyz"),
-    "UVW": ("radec", "xyz_0", "xyz"),
-    "VisPhaseShift": ("lmn", "uvw"),
-}
-
-
-class NodeFactory:
-    """`Meq`: every attribute makes definitions of the class of that name."""
-
-    def __getattr__(self, class_name):
-        if class_name.startswith("_"):
-            raise AttributeError(class_name)
-        maker = _special.get(class_name) or (lambda *args, **options: _define(class_name, args, options))
-        maker.__name__ = class_name
-        setattr(self, class_name, maker)
-        return maker
-
-
-def _define(class_name, args, options):
-    tags = options.pop("tags", ())
-    children = list(options.pop("children", ())) or [child for arg in args for child in _unpacked(arg)]
-    options.pop("stepchildren", None)
-    named = {key: value for key, value in options.items() if isinstance(value, Expression)}
-    for key in NAMED_CHILDREN.get(class_name, sorted(named)):
-        if key in options:
-            children.append(options.pop(key))
-    return Definition(class_name, children, options, tags)
-
-
-def _unpacked(arg):
-    return arg if isinstance(arg, (list, tuple)) else [arg]
-
-
-def _constant(value, **options):
-    tags = options.pop("tags", ())
-    return Definition("Constant", (), {"value": np.asarray(value)}, tags)
-
-
-def _parm(value=0.0, *args, **options):
-    tags = options.pop("tags", ())
-    options.pop("children", None)
-    return Definition("Parm", (), {"value": value, **options}, tags)
-
-
-def _matrix22(a, b, c, d, **options):
-    if all(isinstance(item, NUMBERS) for item in (a, b, c, d)):
-        return _constant([[a, b], [c, d]], **options)
-    return _define("Composer", (a, b, c, d), {"dims": [2, 2], **options})
-
-
-def _conjugate_transpose(matrix, **options):
-    return _define("Transpose", (matrix,), {"conj": True, **options})
-
-
-_special = {
-    "Constant": _constant, "Parm": _parm, "Matrix22": _matrix22, "ConjTranspose": _conjugate_transpose,
-}  # fmt: skip
-Meq = NodeFactory()
 
 
 def is_node(thing) -> bool:

@@ -81,6 +81,7 @@ class Option(Item):
                 value = default
         elif isinstance(value, Files):
             self.files, value = value, value.default
+        self.default = value
         self._put(value)
 
     def _take(self, choices):
@@ -101,6 +102,12 @@ class Option(Item):
     def value(self):
         return self._value
 
+    @property
+    def key(self):
+        """The symbol, after the name that the namespace gives itself for its options, if any."""
+        prefix = getattr(self._namespace, "tdloption_namespace", None)
+        return f"{prefix}.{self.symbol}" if prefix else self.symbol
+
     def get_str(self):
         return str(self._value)
 
@@ -115,11 +122,18 @@ class Option(Item):
 
     set_value = set_custom_value = set
 
+    def reset(self):
+        """The value it was declared with."""
+        self._put(self.default)
+        for listener in self._listeners:
+            listener(self.default)
+
     def _converted(self, value):
         for choice in self.choices or ():
             if choice is value or (type(choice) is type(value) and choice == value):
                 return choice
-            if isinstance(value, str) and value in (str(choice), self.labels[str(choice)]):
+            names = str(choice), self.labels[str(choice)], getattr(choice, "__name__", None)
+            if isinstance(value, str) and value in names:
                 return choice
         if self.more is not None and value is not None:
             try:
@@ -187,6 +201,12 @@ class Menu(Option):
         if exclusive is not None:
             names = [_item_name(item) for item in self.items]
             self.exclusive = Option(exclusive, title, names or [None], namespace=namespace)
+            self.exclusive.when_changed(self._switch)
+
+    def _switch(self, chosen):
+        for item in self.items:
+            if isinstance(item, Menu) and item.toggle is not None:
+                item.set(_item_name(item) == chosen)
 
     def walk(self):
         if self.toggle is not None:
@@ -325,16 +345,17 @@ def TDLStealOptions(module, is_runtime=False):
 
 
 def symbols(items) -> dict[str, Option]:
-    """All options below these items, by symbol."""
-    return {o.symbol: o for item in _flat(items) for o in item.walk() if isinstance(o, Option)}
+    """All options below these items, by key."""
+    return {o.key: o for item in _flat(items) for o in item.walk() if isinstance(o, Option)}
 
 
 def assign(items, settings) -> None:
-    """Set options by symbol; raises OptionError for one that does not exist or can't have the value."""
+    """Set options by key, or by symbol where only one has it; raises OptionError for anything else."""
     known = symbols(items)
-    for symbol, value in settings.items():
-        if symbol not in known:
-            raise OptionError(
-                f"There is no option {symbol}.", got=f"{symbol}: {value!r}", expected=f"one of {sorted(known)}",
-            )  # fmt: skip
-        known[symbol].set(value)
+    for key, value in settings.items():
+        named = [known[key]] if key in known else [option for option in known.values() if option.symbol == key]
+        if len(named) != 1:
+            what = f"There are several options {key}." if named else f"There is no option {key}."
+            keys = sorted(option.key for option in named) or sorted(known)
+            raise OptionError(what, got=f"{key}: {value!r}", expected=f"one of {keys}")
+        named[0].set(value)

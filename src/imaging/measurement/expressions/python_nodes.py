@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 
+from imaging.measurement.expressions.definitions import record
 from imaging.measurement.expressions.errors import ExpressionError
 from imaging.measurement.expressions.evaluation import Tile, node_type
-from imaging.measurement.expressions.nodes import record
 
 
 class PyNode:

@@ -176,8 +176,8 @@ def _station_uvw(node, tile, radec, xyz_0, xyz):
 
 @node_type("WSRTCos3Beam", varies=True)
 def _cos3_beam(node, tile, factor, lm, offset=None):
-    """cos^3(factor nu r), `factor` in 1/GHz, r the distance of `lm` from the pointing; not below `clip`."""
+    """cos^3(factor nu r), `factor` in 1/Hz, r the distance of `lm` from the pointing; not below `clip`."""
     if offset is not None:
         lm = lm[:2] - offset[:2]
-    beam = np.cos(factor * 1e-9 * tile.frequency * np.hypot(lm[0], lm[1])) ** 3
+    beam = np.cos(factor * tile.frequency * np.hypot(lm[0], lm[1])) ** 3
     return np.maximum(beam, node.definition.record.get("clip", -1.0))

@@ -55,15 +55,21 @@ class Field:
     """An observation in a scope of its own: three sources, four stations."""
 
     def __init__(self, circular=False):
-        from Meow import Context, IfrArray, LMDirection, Observation, PointSource
+        from Meow import Context, IfrArray, Observation
 
         self.ns = NodeScope()
         self.array = IfrArray(self.ns, STATIONS, ms_uvw=True, positions=POSITIONS)
         self.observation = Observation(self.ns, circular=circular, linear=not circular, phase_centre=(2.0, 0.5))
         Context.set(self.array, self.observation)
         self.lm = {"a": (0.0, 0.0), "b": (0.004, -0.003), "c": (-0.002, 0.005)}
-        self.sources = [
-            PointSource(self.ns, name, LMDirection(self.ns, name, *lm), I=1) for name, lm in self.lm.items()
+        self.sources = self.point_sources()
+
+    def point_sources(self, prefix=""):
+        from Meow import LMDirection, PointSource
+
+        return [
+            PointSource(self.ns, prefix + name, LMDirection(self.ns, prefix + name, *lm), I=1)
+            for name, lm in self.lm.items()
         ]
 
 
@@ -347,6 +353,74 @@ def test_meqmaker_makes_the_measurement_equation(load, cattery):
     g = [np.array([[(1 + 0.1 * i) * np.exp(0.2j * i), 0.05j * i], [0, 0.9 + 0.02j * i]]) for i in range(4)]
     expected = np.einsum("ij,tfjk,lk->iltf", g[1], total, g[3].conj())
     np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.fixture
+def beam_files(tmp_path):
+    """A real beam exp(-r^2 nu/GHz), r in degrees, for xx and yy, in cubes of nine planes."""
+    from astropy.io import fits
+
+    offset = (np.arange(21) - 10) * 0.1
+    r2 = offset**2 + offset[:, None] ** 2
+    for name in ("xx_re", "xx_im", "xy_re", "xy_im", "yx_re", "yx_im", "yy_re", "yy_im", "re", "im"):
+        amplitude = float(name in ("xx_re", "yy_re", "re"))
+        cube = fits.PrimaryHDU(amplitude * np.exp(-r2 * np.arange(0.6, 1.41, 0.1)[:, None, None]))
+        for axis, (kind, value, step, pixel, unit) in enumerate(
+            [("L", 0, 0.1, 11, "deg"), ("M", 0, 0.1, 11, "deg"), ("FREQ", 1e9, 1e8, 5, "Hz")], start=1
+        ):
+            cube.header.update(
+                {f"CTYPE{axis}": kind, f"CRVAL{axis}": value, f"CDELT{axis}": step, f"CRPIX{axis}": pixel}
+            )
+            cube.header[f"CUNIT{axis}"] = unit
+        cube.writeto(tmp_path / f"beam_{name}.fits")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["2x2", "diagonal", "scalar"])
+def test_beams_from_fits_cubes(load, beam_files, kind, monkeypatch):
+    from Meow import Context
+
+    field = Field()
+    field.lm = {"b": tuple(np.deg2rad([0.3, -0.2]))}
+    sources = field.point_sources("node")
+    monkeypatch.setattr(Context.mssel, "get_full_antenna_name", lambda p: f"ANT{p}", raising=False)
+    pattern = "beam_$(reim).fits" if kind == "scalar" else "beam_$(xy)_$(reim).fits"
+    settings = {"filename_pattern": str(beam_files / pattern), "beam_type": kind, "sky_rotation": False}
+    jones = compute(load, field, "Siamese.OMS.pybeams_fits", settings, sources=sources)
+    value = evaluate(jones(sources[0], "1"), tile())
+    value = value if value.ndim == 2 else value[0, 0]
+    radius = np.rad2deg(np.arcsin(np.hypot(*field.lm["b"])))
+    np.testing.assert_allclose(value[0], np.exp(-(radius**2) * tile().frequency * 1e-9), rtol=1e-4)
+
+
+@pytest.mark.parametrize("smearing", [False, True])
+def test_meqmaker_with_smearing_and_gaussians(cattery, smearing):
+    from Meow import GaussianSource, LMDirection
+    from Meow.MeqMaker import MeqMaker
+
+    field = Field()
+    l, m, lproj, mproj, ratio = 0.004, -0.003, 1e-4, 5e-5, 0.6
+
+    class Sky:
+        def source_list(self, ns, **kw):
+            return [GaussianSource(ns, "g", LMDirection(ns, "g", l, m), I=3.0, lproj=lproj, mproj=mproj, ratio=ratio)]
+
+    maker = MeqMaker(namespace=f"extended{smearing}", use_jones_inspectors=False, use_skyjones_visualizers=False)
+    maker.add_sky_models([Sky()])
+    assign(maker.compile_options(), {"use_smearing": smearing})
+    here = tile()
+    (value,) = evaluate([maker.make_predict_tree(field.ns)("0", "1")], here)
+    uvw = here.columns["UVW"][0, 1]
+    lmn = np.array([l, m, np.sqrt(1 - l * l - m * m) - 1])
+    u, v, _ = uvw[..., None] * here.frequency / C
+    squares = (u * lproj + v * mproj) ** 2 + ratio**2 * (u * mproj - v * lproj) ** 2
+    expected = 3.0 * np.exp(-(np.pi**2) / (4 * np.log(2)) * squares)
+    path, speed = lmn @ uvw, lmn @ np.gradient(uvw, here.time, axis=1)
+    expected = expected * np.exp(2j * np.pi * path[:, None] * here.frequency / C)
+    if smearing:
+        expected = expected * np.sinc(speed[:, None] * here.time_width[:, None] * here.frequency / C)
+        expected = expected * np.sinc(path[:, None] * here.frequency_width / C)
+    np.testing.assert_allclose(value if value.ndim == 2 else value[0, 0], expected, rtol=1e-9)
 
 
 # What is broken upstream ------------------------------------------------------------------------

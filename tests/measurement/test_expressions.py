@@ -49,7 +49,8 @@ def test_binding_twice():
 
 def test_arithmetic_and_the_shapes_of_values():
     ns = NodeScope()
-    ns.phase << 0.5 * Meq.Time() / 10 - 1
+    ns.time << Meq.Time
+    ns.phase << 0.5 * ns.time / 10 - 1
     ns.gain << Meq.Matrix22(Meq.Polar(2, ns.phase), 0, 0, -Meq.Freq() * 1e-9)
     phase, gain = evaluate([ns.phase, ns.gain], TILE)
     assert phase.shape == (3, 1)

@@ -94,11 +94,18 @@ def test_station_uvw_is_a_turned_baseline():
 
 def test_smearing_is_the_mean_over_a_cell():
     ns = NodeScope()
-    rate = 2e-3  # rad/s
-    ns.factor << Meq.TFSmearFactor(rate * Meq.Time())
-    tile = Tile(np.arange(5) * 100.0, [1e9], time_width=np.full(5, 100.0))
-    fine = np.linspace(-50, 50, 20001)
-    np.testing.assert_allclose(evaluate(ns.factor, tile), np.mean(np.exp(1j * rate * fine)).real, rtol=1e-4)
+    lmn = np.array([0.01, -0.02, -0.00025])
+    time, speed = np.arange(5) * 100.0, np.array([0.04, -0.02, 0.03])
+    uvw = np.array([[300.0], [100.0], [50.0]]) + speed[:, None] * time
+    ns.uvw << Meq.Spigot(input_col="UVW", station_1_index=0, station_2_index=1, include_deriv=True)
+    ns.factor << Meq.TFSmearFactor(Meq.MatrixMultiply(ns.uvw, Meq.Constant(lmn)))
+    tile = Tile(time, [1e9], np.full(5, 100.0), [2e6], columns={"UVW": {(0, 1): uvw}})
+    inside = (np.arange(400) + 0.5) / 400 - 0.5
+    fine = 2 * np.pi * 1e9 / C * (lmn @ speed) * 100.0 * inside
+    mean = np.mean(np.exp(1j * fine)) * np.ones(5)
+    mean *= [np.mean(np.exp(2j * np.pi / C * (lmn @ here) * 2e6 * inside)) for here in uvw.T]
+    assert mean.real.max() < 0.99
+    np.testing.assert_allclose(evaluate(ns.factor, tile)[:, 0], mean.real, rtol=1e-4)
 
 
 def test_a_cos3_beam_and_its_pointing():
@@ -107,3 +114,24 @@ def test_a_cos3_beam_and_its_pointing():
     ns.beam << Meq.WSRTCos3Beam(65e-9, Meq.Constant(lm), Meq.Constant(offset))
     radius = np.hypot(*(lm - offset))
     np.testing.assert_allclose(evaluate(ns.beam, TILE)[0], np.cos(65e-9 * TILE.frequency * radius) ** 3)
+
+
+def test_a_gaussian_away_from_the_centre():
+    ns = NodeScope()
+    l, m, fwhm, angle, ratio = 0.004, -0.002, 2e-4, 0.4, 0.5
+    n = np.sqrt(1 - l * l - m * m)
+    uvw = np.array([[300.0], [-500.0], [50.0]]) * np.ones(4)
+    ns.uvw << Meq.Spigot(input_col="UVW", station_1_index=0, station_2_index=1)
+    ns.vis << Meq.PSVTensor(
+        Meq.Constant([l, m, n]), Meq.Constant(np.array([[1.0, 0.5j], [-0.5j, 2.0]])), ns.uvw,
+        Meq.Constant([fwhm * np.sin(angle), fwhm * np.cos(angle), ratio]),
+    )  # fmt: skip
+    value = evaluate(ns.vis, Tile(TILE.time, TILE.frequency, columns={"UVW": {(0, 1): uvw}}))
+    u, v, w = (uvw[:, 0, None] * TILE.frequency) / C
+    major, minor = u * np.sin(angle) + v * np.cos(angle), u * np.cos(angle) - v * np.sin(angle)
+    size = fwhm / np.sqrt(8 * np.log(2))
+    expected = np.exp(-2 * np.pi**2 * size**2 * (major**2 + ratio**2 * minor**2))
+    assert expected.max() < 0.8
+    expected = expected * np.exp(2j * np.pi * (u * l + v * m + w * (n - 1)))
+    np.testing.assert_allclose(value[0, 1, 0], 0.5j * expected, rtol=1e-10)
+    np.testing.assert_allclose(value[1, 1, 3], 2 * expected, rtol=1e-10)

@@ -61,11 +61,11 @@ def _polc(coeff=0.0, shape=None, offset=None, scale=None, domain=None, **_):
     return record(coeff=np.asarray(coeff, float), offset=offset, scale=scale)
 
 
-AXES = ("time", "freq")
+AXES = ("time", "freq", "l", "m")
 
 
 def _axis(name) -> int:
-    """The place of an axis in an array of cells."""
+    """The place of an axis in an array of cells; the third and fourth have length one here."""
     return AXES.index(str(name).lower())
 
 
@@ -98,7 +98,10 @@ def _modules() -> dict[str, types.ModuleType]:
     settings = _Settings()
     settings.forest_state = _Settings()
     dmi = _module("Timba.dmi", record=record, hiid=Hiid, conv_float=float)
-    helpers = {name: getattr(python_nodes, name) for name in ("shape", "vells", "complex_vells", "vellset", "result")}
+    helpers = {
+        name: getattr(python_nodes, name)
+        for name in ("shape", "vells", "complex_vells", "sca_vells", "vellset", "result")
+    }
     utils = _module(
         "Timba.utils", verbosity=Verbosity, curry=curry, PersistentCurrier=lambda: types.SimpleNamespace(curry=curry)
     )
@@ -115,7 +118,9 @@ def _modules() -> dict[str, types.ModuleType]:
     timba = _module(
         "Timba", dmi=dmi, utils=utils, array=array, Meq=_module("Timba.Meq", meq=meq),
         pynode=_module("Timba.pynode", PyNode=python_nodes.PyNode, PyFunctionNode=python_nodes.PyFunctionNode),
-        mequtils=_module("Timba.mequtils", get_axis_number=_axis, get_axis_id=lambda i: AXES[i]),
+        mequtils=_module(
+            "Timba.mequtils", get_axis_number=_axis, add_axis=lambda name: None, get_axis_id=lambda i: AXES[i]
+        ),
         Apps=_module("Timba.Apps", app_nogui=None, assayer=None, meqserver=None), pretty_print=print,
     )  # fmt: skip
     timba.TDL = _module(

@@ -118,16 +118,27 @@ NAMED_CHILDREN = {
 }
 
 
+class NodeClass(Expression):
+    """A class of nodes: called with children and parameters it makes a definition; on its own it is one without any."""
+
+    __slots__ = ("_define",)
+
+    def __init__(self, define):
+        self._define = define
+
+    def __call__(self, *args, **options) -> Definition:
+        return self._define(*args, **options)
+
+
 class NodeFactory:
-    """`Meq`: every attribute makes definitions of the class of that name."""
+    """`Meq`: every attribute is the node class of that name."""
 
     def __getattr__(self, class_name):
         if class_name.startswith("_"):
             raise AttributeError(class_name)
-        maker = _special.get(class_name) or (lambda *args, **options: _define(class_name, args, options))
-        maker.__name__ = class_name
-        setattr(self, class_name, maker)
-        return maker
+        define = _special.get(class_name) or (lambda *args, **options: _define(class_name, args, options))
+        setattr(self, class_name, NodeClass(define))
+        return getattr(self, class_name)
 
 
 def _define(class_name, args, options):

@@ -179,10 +179,14 @@ def _transpose(node, tile, child):
 
 @node_type("MatrixMultiply")
 def _matrix_multiply(node, tile, *children):
+    """Scalars multiply everything; of two vectors the products of the second with each piece of the first that long."""
     total = children[0]
     for child in children[1:]:
         if total.ndim == 2 or child.ndim == 2:
             total = total * child
+        elif total.ndim == child.ndim == 3:
+            pieces = total.reshape(-1, len(child), *total.shape[-2:])
+            total = np.sum(pieces * child, axis=1)
         else:
             total = np.einsum("ij...,jk...->ik..." if child.ndim == 4 else "ij...,j...->i...", total, child)
     return total

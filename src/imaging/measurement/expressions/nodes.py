@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from imaging.measurement.expressions.definitions import NUMBERS, Definition, Expression, constant, record
+from imaging.measurement.expressions.definitions import NUMBERS, Definition, Expression, NodeClass, constant, record
 from imaging.measurement.expressions.errors import ExpressionError, NodeRedefinedError, UndefinedNodeError
 
 
@@ -230,6 +230,8 @@ class NodeScope:
         return node
 
     def _resolved(self, meaning) -> Definition:
+        if isinstance(meaning, NodeClass):
+            meaning = meaning()
         if isinstance(meaning, Definition):
             children = tuple(map(self._child, meaning.children))
             return Definition(meaning.class_name, children, dict(meaning.record), meaning.tags)
@@ -313,4 +315,5 @@ def _alike(node):
 
 
 def is_node(thing) -> bool:
-    return isinstance(thing, Node)
+    """True for nodes and for what may be bound to one, numbers apart."""
+    return isinstance(thing, Expression)

@@ -68,6 +68,11 @@ def complex_vells(shape, value=0.0):
     return vells(shape, True, value=value)
 
 
+def sca_vells(value):
+    """A value that is the same on all cells."""
+    return np.full((1, 1), value)
+
+
 def vellset(value):
     return record(value=np.asarray(value))
 
@@ -97,10 +102,15 @@ def _cell_shaped(value):
 
 
 class _State(dict):
-    """The node's record, called by the class for each attribute it keeps: mystate('name', default)."""
+    """The node's record, called by the class for each attribute it keeps: mystate('name', default).
+
+    As in MeqTrees a list of one string is that string.
+    """
 
     def __init__(self, owner, items):
-        super().__init__(items)
+        lists = {name: item for name, item in items.items() if isinstance(item, (list, tuple)) and len(item) == 1}
+        single = {name: item[0] for name, item in lists.items() if isinstance(item[0], str)}
+        super().__init__({**items, **single})
         self._owner = owner
 
     def __call__(self, name, default=None, *_):

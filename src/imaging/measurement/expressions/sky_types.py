@@ -33,12 +33,18 @@ def _column(node, tile, name, p, q):
 
 @node_type("Spigot", varies=True)
 def _spigot(node, tile):
-    """UVW: (3, T, 1), station 2 minus station 1. Others: (2, 2, T, F), or the elements in `corr_index`."""
+    """UVW: (3, T, 1), station 2 minus station 1, with `include_deriv` (6, T, 1), m and m/s. Others: (2, 2, T, F)."""
     record = node.definition.record
     name = str(record.get("input_col", record.get("input_column", "DATA"))).upper()
     p, q = int(record.get("station_1_index", 0)), int(record.get("station_2_index", 0))
     value = _column(node, tile, name, p, q)
-    return value[..., None] if name == "UVW" and value.ndim == 2 else value
+    if name != "UVW":
+        return value
+    if record.get("include_deriv"):
+        if len(tile.time) < 2:
+            raise ExpressionError(f"The node {node.name} needs two times in a tile to know how fast uvw changes.")
+        value = np.concatenate([value, np.gradient(value, tile.time, axis=1)])
+    return value[..., None]
 
 
 @node_type("Sink", "VisDataMux", "ReqSeq", "DataCollect")
@@ -50,21 +56,41 @@ def _pass(node, tile, *children):
 @node_type("VisPhaseShift", varies=True)
 def _phase_shift(node, tile, lmn, uvw):
     """exp(-2 pi i (u l + v m + w n) nu/c): the third component of `lmn` is n-1 where the caller wants that."""
-    path = np.sum(lmn * uvw, axis=0)
+    path = np.sum(lmn * uvw[:3], axis=0)  # derivatives may follow
     return np.exp(-2j * np.pi / LIGHT * path * tile.frequency)
 
 
 @node_type("TFSmearFactor", varies=True)
-def _smearing(node, tile, *phases):
-    """sinc(dphi_t/2) sinc(dphi_f/2) for the change of the phase over a cell's width, by differences between cells."""
-    phase = phases[0] if len(phases) == 1 else phases[0] - phases[1]
-    phase = np.broadcast_to(phase, (len(tile.time), len(tile.frequency)))
-    factor = np.ones(phase.shape)
-    for axis, centres, widths in ((0, tile.time, tile.time_width), (1, tile.frequency, tile.frequency_width)):
-        if len(centres) > 1:
-            change = np.gradient(phase, centres, axis=axis) * (widths[:, None] if axis == 0 else widths)
-            factor = factor * np.sinc(change / (2 * np.pi))
-    return factor
+def _smearing(node, tile, *paths):
+    """sinc(dphi_t/2) sinc(dphi_f/2) for the change of the phase over a cell's width.
+
+    paths : (path in m, its change in m/s) of one baseline, or of two stations, the baseline's being their difference.
+    """
+    path, speed = paths[0] if len(paths) == 1 else paths[0] - paths[1]
+    turns_in_time = speed * tile.time_width[:, None] * tile.frequency / LIGHT
+    return np.sinc(turns_in_time) * np.sinc(path * tile.frequency_width / LIGHT)
+
+
+@node_type("PSVTensor", varies=True)
+def _point_and_gaussian(node, tile, lmn, brightness, uvw, shape=None, *terms):
+    """Sum over sources of brightness (S, 2, 2) at `lmn` (S, 3), for points and Gaussians of `shape` (S, 3).
+
+    shape : FWHM sin(PA), FWHM cos(PA), minor/major; visibility exp(-(pi FWHM u)^2 / (4 ln 2)) along the major axis.
+    """
+    if terms:
+        raise ExpressionError(f"The node {node.name} has Jones terms inside, which are not known here.")
+    wavenumber = tile.frequency / LIGHT
+    l, m, n = lmn.reshape(-1, 3, *lmn.shape[-2:]).swapaxes(0, 1)
+    u, v, w = uvw[:3] * wavenumber
+    value = np.exp(2j * np.pi * (u * l + v * m + w * (n - 1)))
+    if shape is not None:
+        along_l, along_m, ratio = shape.reshape(-1, 3, *shape.shape[-2:]).swapaxes(0, 1)
+        squares = (u * along_l + v * along_m) ** 2 + (ratio * (u * along_m - v * along_l)) ** 2
+        value = value * np.exp(-(np.pi**2) / (4 * np.log(2)) * squares)
+    if brightness.ndim == 2:
+        return np.sum(value * brightness, axis=0)
+    brightness = brightness.reshape(-1, 2, 2, *brightness.shape[-2:])
+    return np.sum(value[:, None, None] * brightness, axis=0)
 
 
 @node_type("LMN")

@@ -1,0 +1,147 @@
+"""The values of nodes on a tile of time and frequency, each node computed once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from imaging.measurement.expressions.errors import (
+    DivisionByZeroError,
+    ExpressionError,
+    UnknownNodeTypeError,
+)
+from imaging.measurement.expressions.nodes import Node, in_order
+
+
+@dataclass
+class Tile:
+    """The cells on which nodes are evaluated.
+
+    time (T,) MJD s (UTC), frequency (F,) Hz : cell centres. time_width (T,) s, frequency_width (F,) Hz.
+    columns : by name, then by (p, q) station indices: UVW (3, T) in m, visibilities (2, 2, T, F).
+    seed, number : what random nodes start from; `number` is the tile's place in the observation.
+    """
+
+    time: np.ndarray
+    frequency: np.ndarray
+    time_width: np.ndarray | None = None
+    frequency_width: np.ndarray | None = None
+    columns: Mapping[str, Mapping[tuple[int, int], np.ndarray]] = field(default_factory=dict)
+    seed: int = 0
+    number: int = 0
+
+    def __post_init__(self):
+        self.time, self.frequency = np.atleast_1d(self.time), np.atleast_1d(self.frequency)
+        self.time_width = _widths(self.time, self.time_width)
+        self.frequency_width = _widths(self.frequency, self.frequency_width)
+
+
+def _widths(centres, widths):
+    if widths is None:
+        widths = np.gradient(centres) if len(centres) > 1 else 1.0
+    return np.broadcast_to(np.abs(widths), centres.shape)
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """How nodes of a class are computed. varies : the value may be another one on another tile."""
+
+    compute: Callable
+    varies: bool = False
+    quiet: bool = False
+
+
+NODE_TYPES: dict[str, NodeType] = {}
+
+
+def node_type(*names, varies=False, quiet=False):
+    """Register `compute(node, tile, *children) -> array (dims..., T|1, F|1)` for nodes of these classes."""
+
+    def register(compute):
+        for name in names:
+            NODE_TYPES[name] = NodeType(compute, varies, quiet)
+        return compute
+
+    return register
+
+
+class Evaluator:
+    """Computes nodes tile by tile; what depends on no tile is computed once for all of them.
+
+    Raises UndefinedNodeError and UnknownNodeTypeError at once. `singular` counts, by node, the cells whose matrix had
+    no inverse; these cells are NaN.
+    """
+
+    def __init__(self, roots):
+        from imaging.measurement.expressions import node_types, python_nodes, sky_types  # noqa: F401  they register
+
+        self.roots = list(roots)
+        self.nodes = in_order(self.roots)
+        self.singular: dict[str, int] = {}
+        self._constant: dict[Node, np.ndarray] = {}
+        self._types = [_type_of(node) for node in self.nodes]
+        varying = set()
+        for node, kind in zip(self.nodes, self._types, strict=True):
+            if kind.varies or any(child in varying for child in node.definition.children):
+                varying.add(node)
+        self._varying = varying
+
+    def __call__(self, tile: Tile) -> list[np.ndarray]:
+        """The roots' values, (dims..., T or 1, F or 1) each."""
+        values = dict(self._constant)
+        values[None] = None
+        for node, kind in zip(self.nodes, self._types, strict=True):
+            if node not in values:
+                values[node] = self._value(node, kind, tile, [values[child] for child in node.definition.children])
+                if node not in self._varying:
+                    self._constant[node] = values[node]
+        return [values[root] for root in self.roots]
+
+    def _value(self, node, kind, tile, children):
+        mode = "ignore" if kind.quiet else "raise"
+        try:
+            with np.errstate(divide=mode, invalid=mode, over="ignore", under="ignore"):
+                value = np.asarray(kind.compute(node, tile, *children))
+        except FloatingPointError as error:
+            raise DivisionByZeroError(
+                f"The node {node.name} divides by zero or is not a number.", got=f"{error}{_place(node)}",
+                next_step="Keep its arguments off that value, for example with Meq.Max(x, 1e-30).",
+            ) from None  # fmt: skip
+        except ExpressionError:
+            raise
+        except Exception as error:
+            shapes = ", ".join("none" if child is None else str(child.shape[:-2]) for child in children)
+            raise ExpressionError(
+                f"The node {node.name} of the class {node.classname} could not be computed.",
+                got=f"{type(error).__name__}: {error}; children of dimensions [{shapes}]{_place(node)}",
+            ) from error
+        if not kind.quiet and node.classname == "MatrixInvert22" and (bad := int(np.isnan(value[0, 0]).sum())):
+            self.singular[node.name] = self.singular.get(node.name, 0) + bad
+        if value.ndim == 3 and len(value) == 1:  # a vector of one is a scalar
+            return value[0]
+        return value if value.ndim >= 2 else value.reshape(1, 1)
+
+
+def evaluate(nodes, tile: Tile):
+    """The value of a node, or of each of a list of nodes, on one tile."""
+    if isinstance(nodes, Node):
+        return Evaluator([nodes])(tile)[0]
+    return Evaluator(nodes)(tile)
+
+
+def _type_of(node):
+    try:
+        return NODE_TYPES[node.classname]
+    except KeyError:
+        raise UnknownNodeTypeError(
+            f"The node {node.name} is of the class {node.classname}, which is not known here.",
+            got=f"Meq.{node.classname}{_place(node)}",
+            expected=f"one of the known classes; alike: {difflib.get_close_matches(node.classname, NODE_TYPES) or '-'}",
+        ) from None
+
+
+def _place(node):
+    return f" ({node.place})" if node.place else ""

@@ -81,3 +81,10 @@ def to_frame(direction: tuple[float, float], frame: str, target: str) -> tuple[t
     moved, north = here.transform_to(target.lower()), northwards.transform_to(target.lower())
     twist = moved.position_angle(north).wrap_at(180 * units.deg)
     return (float(moved.ra.rad), float(moved.dec.rad)), float(twist.rad)
+
+
+def predict_back(uvw, freq, old, new, twist: float, predicted) -> np.ndarray:
+    """`predicted(uvw)` (plane, row, chan) for the phase centre `new`, with the phases of `old`: `rotate` undone."""
+    finite = np.where(np.isfinite(uvw), uvw, 0.0)
+    turned, phases = rotate(finite, np.ones((1, len(uvw), len(freq)), np.complex64), freq, old, new, twist)
+    return predicted(turned) * phases.conj()

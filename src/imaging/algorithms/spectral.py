@@ -62,3 +62,12 @@ def output_channels(freqs, widths, specmode: str, nchan: int = -1, start="", wid
 
 def _hertz(text: str) -> float:
     return parse_quantity(text, FREQUENCY, "Hz")
+
+
+def planes_of(freq, grid, specmode: str) -> np.ndarray:
+    """The image channel of each data channel of `freq`, Hz, by the nearest centre; -1 for none."""
+    if specmode == "mfs":
+        return np.zeros(len(freq), np.int64)
+    centres, widths = np.array(grid.freq), np.array(grid.width)
+    nearest = np.abs(freq[:, None] - centres).argmin(axis=1)
+    return np.where(np.abs(freq - centres[nearest]) <= widths[nearest] * (0.5 + 1e-6), nearest, -1)

@@ -129,6 +129,16 @@ def turn(re, im, at, c, s, sense, count):
         re[at + k], im[at + k] = x * c[k] - y * (sense * s[k]), y * c[k] + x * (sense * s[k])
 
 
+@njit(cache=True, inline="always", error_model="numpy")
+def give_back(vis, r, uvw, g, nchan, parts, nparts, re, im, at):
+    """Add what a block holds, from `at` on, to plane `r` of flat vis; parts (part, 3): row, first channel, number."""
+    for i in range(nparts):
+        row, n = parts[i, 0], parts[i, 2]
+        sign = re.dtype.type(sign_of(uvw[row, 0], uvw[row, 2], g))
+        add(vis, (r * uvw.shape[0] + row) * nchan + parts[i, 1], n, re, im, at, sign)
+        at += n
+
+
 @njit(cache=True, error_model="numpy")
 def add_plane(grid, p, buffer, sums, settled, slot, row0, column0, support, nu):
     """Add a plane of a tile to the grid, which is periodic, and clear it; `sums` are looked at where `settled`."""
@@ -274,7 +284,7 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
 
     work (item, 3): tile, first and end run. vis (rhs, row, chan) is added to, at the samples of those runs only.
     """
-    real, flat_vis = coefficients.dtype.type, vis.reshape(-1)
+    flat_vis = vis.reshape(-1)
     ntaps, nrhs, half, nchan = len(support), grid.shape[0], len(support) // 2, freq_c.size - MARGIN
     depth = ntaps if g.use_w else 1
     stride = row_stride(ntaps)
@@ -343,9 +353,4 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, plane0
                 for r in range(nrhs):
                     turn(re, im, r * PITCH, c, s, 1, count)
             for r in range(nrhs):
-                at = r * PITCH
-                for i in range(nparts):
-                    row, n = parts[i, 0], parts[i, 2]
-                    sign = real(sign_of(uvw[row, 0], uvw[row, 2], g))
-                    add(flat_vis, (r * uvw.shape[0] + row) * nchan + parts[i, 1], n, re, im, at, sign)
-                    at += n
+                give_back(flat_vis, r, uvw, g, nchan, parts, nparts, re, im, r * PITCH)

@@ -7,9 +7,9 @@ they start, and each bin's cells stay in registers while its samples are added (
 import numpy as np
 
 from imaging.kernels._jit import njit
-from imaging.kernels.gridding import AHEAD, MARGIN, call_for, fetch, place, rotations, turn
+from imaging.kernels.gridding import AHEAD, MARGIN, call_for, fetch, give_back, place, rotations, turn
 from imaging.kernels.gridding_bins import GROUP, LANES, ROW, both_taps, gather_bin, spread_bin
-from imaging.kernels.gridding_runs import add, scale
+from imaging.kernels.gridding_runs import scale
 from imaging.kernels.gridding_sort import sign_of
 from imaging.kernels.gridding_taps import TILE, prefetch
 
@@ -123,7 +123,7 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, vis):
 
     work (item, 3): tile, first and end run. vis (rhs, row, chan) is added to, at the samples of those runs only.
     """
-    real, flat_vis, nchan = coefficients.dtype.type, vis.reshape(-1), freq_c.size - MARGIN
+    flat_vis, nchan = vis.reshape(-1), freq_c.size - MARGIN
     nrhs, half = grid.shape[0], len(support) // 2
     size = (TILE + GROUP) * ROW
     buffer = np.zeros(nrhs * size, coefficients.dtype)
@@ -175,9 +175,4 @@ def degrid_tiles(support, coefficients, g, uvw, freq_c, grid, runs, work, vis):
                 for r in range(nrhs):
                     turn(re, im, r * PITCH, c, s, 1, count)
             for r in range(nrhs):
-                at = r * PITCH
-                for i in range(nparts):
-                    row, n = parts[i, 0], parts[i, 2]
-                    sign = real(sign_of(uvw[row, 0], uvw[row, 2], g))
-                    add(flat_vis, (r * uvw.shape[0] + row) * nchan + parts[i, 1], n, re, im, at, sign)
-                    at += n
+                give_back(flat_vis, r, uvw, g, nchan, parts, nparts, re, im, r * PITCH)

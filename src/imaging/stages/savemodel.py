@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 
-from imaging.algorithms import phase_rotation, polarisation
+from imaging.algorithms import phase_rotation, polarisation, spectral
 from imaging.algorithms.major_cycle import predict
 from imaging.algorithms.taylor import Taylor
 from imaging.io.atomic import atomic_path
@@ -35,37 +36,21 @@ def savemodel(ms: list[str], vis: str, model: str | list[str], *, savemodel: str
         with ModelColumn(reader.meta) as column:
             for ddid, rows, uvw, fields in reader.baselines():
                 part, channels = parts[ddid], reader.channels(ddid)
-                plane = _planes(part.freq, grid, config.image.specmode)
+                plane = spectral.planes_of(part.freq, grid, config.image.specmode)
                 imaged = np.flatnonzero(plane >= 0)
                 for field in np.unique(fields).tolist():
                     own = fields == field
                     old, twist = part.centres[field]
-                    found = _seen_from(uvw[own], part.freq, old, place["phase_centre"], twist, lambda turned, part=part,
-                                       plane=plane: predict(turned, part.freq, plane, pixels, grid,
-                                                            accuracy(config.gridding), threads, taylor))  # fmt: skip
+                    model_vis = partial(predict, freq=part.freq, plane=plane, model=pixels, grid=grid,
+                                        accuracy=accuracy(config.gridding), threads=threads, taylor=taylor)  # fmt: skip
+                    found = phase_rotation.predict_back(
+                        uvw[own], part.freq, old, place["phase_centre"], twist, model_vis
+                    )
                     values = polarisation.make_correlations(found, grid.stokes, reader.meta.correlations(ddid))
                     column.put(rows[own], channels[imaged], values[:, imaged])
                 count += len(rows)
         logger.info("%s: MODEL_DATA of %d rows", reader.meta.path, count)
         written.append({"path": reader.meta.path, "rows": count})
         reader.close()
-    with atomic_path(savemodel) as partial:
-        partial.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n")
-
-
-def _planes(freq, grid, specmode: str) -> np.ndarray:
-    """The image channel of each data channel, -1 for none."""
-    if specmode == "mfs":
-        return np.zeros(len(freq), np.int64)
-    centres, widths = np.array(grid.freq), np.array(grid.width)
-    nearest = np.abs(freq[:, None] - centres).argmin(axis=1)
-    return np.where(np.abs(freq - centres[nearest]) <= widths[nearest] * (0.5 + 1e-6), nearest, -1)
-
-
-def _seen_from(uvw, freq, old, new, twist: float, predicted) -> np.ndarray:
-    """`predicted(uvw)` for the phase centre `new`, with the phases of `old` in which the set has it."""
-    finite = np.where(np.isfinite(uvw), uvw, 0.0)
-    turned, phases = phase_rotation.rotate(
-        finite, np.ones((1, len(uvw), len(freq)), np.complex64), freq, old, new, twist
-    )
-    return predicted(turned) * phases.conj()
+    with atomic_path(savemodel) as unfinished:
+        unfinished.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n")

@@ -23,6 +23,7 @@ def quantity(kind: dict[str, float], default: str, example: str):
 
 Angle = quantity(units.ANGLE, "arcsec", "1.5arcsec")
 Flux = quantity(units.FLUX, "Jy", "0.5mJy")
+Frequency = quantity(units.FREQUENCY, "Hz", "1.4GHz")
 Length = quantity(units.LENGTH, "m", "25m")
 Duration = quantity(units.TIME, "s", "10s")
 Memory = quantity(units.MEMORY, "B", "2GiB")

@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from imaging import units
-from imaging.config_base import Angle, Duration, Flux, Length, Section, as_list, explain, load_values, quantity
+from imaging.config_base import Angle, Duration, Flux, Frequency, Length, Section, as_list, explain, load_values
 
-Frequency = quantity(units.FREQUENCY, "Hz", "1.4GHz")
 Fluxes = tuple[Flux, Flux, Flux, Flux]
 
 

@@ -13,7 +13,7 @@ from casacore.tables import table
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.image import Image, radec_to_lmn
-from imaging.io import ms_model
+from imaging.io import ms_columns
 from imaging.io.images import load_image, save_image
 from imaging.io.ms import read_metadata
 from imaging.settings import Settings
@@ -116,7 +116,7 @@ def test_a_set_that_may_not_be_written_is_told(ms, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise RuntimeError("no write permission")
 
-    monkeypatch.setattr(ms_model, "tables", SimpleNamespace(table=refuse))
+    monkeypatch.setattr(ms_columns, "tables", SimpleNamespace(table=refuse))
     with pytest.raises(ImagingError, match="MODEL_DATA") as caught:
         saved(ms, tmp_path, {})
     assert "savemodel: none" in str(caught.value)

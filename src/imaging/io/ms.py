@@ -34,7 +34,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the subtables say. `directions` (field, 2) rad in `frames` (one a field: J2000, ICRS, …)."""
+    """What the subtables say. `directions` (field, 2) rad in `frames` (one a field: J2000, ICRS, …).
+
+    positions (antenna, 3): ITRF, m.
+    """
 
     path: str
     rows: int
@@ -48,6 +51,7 @@ class Metadata:
     antennas: list[str]
     stations: list[str]
     diameters: np.ndarray
+    positions: np.ndarray
     intents: list[str]
     telescope: str
     observer: str
@@ -139,6 +143,7 @@ def read_metadata(path: str) -> Metadata:
                            int(descriptions.getcell("POLARIZATION_ID", i))) for i in range(descriptions.nrows())],
             antennas=names["ANTENNA"], stations=list(antenna.getcol("STATION")) if antenna.nrows() else [],
             diameters=antenna.getcol("DISH_DIAMETER") if antenna.nrows() else np.zeros(0),
+            positions=antenna.getcol("POSITION") if antenna.nrows() else np.zeros((0, 3)),
             intents=list(state.getcol("OBS_MODE")) if state is not None and state.nrows() else [],
             telescope=observation.getcell("TELESCOPE_NAME", 0) if observation.nrows() else "",
             observer=observation.getcell("OBSERVER", 0) if observation.nrows() else "",

@@ -140,6 +140,19 @@ class Reader:
         for ddid, start, rows, columns in self._blocks():
             yield ddid, start + rows, columns["UVW"][rows], columns["FIELD_ID"][rows]
 
+    def scalars(self) -> Iterator[tuple[int, np.ndarray, dict]]:
+        """(DATA_DESC_ID, row numbers in the set, scalar columns of these) of the selected rows, block by block."""
+        for ddid, start, rows, columns in self._blocks():
+            yield ddid, start + rows, {name: values[rows] for name, values in columns.items()}
+
+    def cells(self, ddid: int, rows: np.ndarray, column: str, dtype=np.complex64) -> tuple[np.ndarray, np.ndarray]:
+        """A column (row, chan, corr) of any rows of one DATA_DESC_ID, its selected channels; and which rows have it."""
+        part = self.table.selectrows(rows)
+        wanted = list(range(len(self.meta.correlations(ddid))))
+        read = _Cells(part, 0, -1, len(rows), self.channels(ddid), wanted, self.meta, ddid).read(column, dtype)
+        part.close()
+        return read
+
     def _blocks(self) -> Iterator[tuple[int, int, np.ndarray, dict]]:
         """(DATA_DESC_ID, first row, rows from there, scalar columns) of the selected rows, in their order."""
         sizes = [len(self.channels(d)) * len(self.meta.correlations(d)) for d in sorted(self.survey.rows)]

@@ -12,7 +12,7 @@ from imaging.algorithms.major_cycle import predict
 from imaging.algorithms.taylor import Taylor
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
-from imaging.io.ms_model import ModelColumn
+from imaging.io.ms_columns import Column
 from imaging.log import logger
 from imaging.stages.ingest import prepare
 from imaging.stages.plan import accuracy, open_store
@@ -33,7 +33,7 @@ def savemodel(ms: list[str], vis: str, model: str | list[str], *, savemodel: str
     written = []
     for reader, parts in zip(readers, all_parts, strict=True):
         count = 0
-        with ModelColumn(reader.meta) as column:
+        with Column(reader.meta) as column:
             for ddid, rows, uvw, fields in reader.baselines():
                 part, channels = parts[ddid], reader.channels(ddid)
                 plane = spectral.planes_of(part.freq, grid, config.image.specmode)

@@ -68,7 +68,8 @@ def test_what_stages_read_exists_and_every_parameter_is_read():
             read |= {f"{section}.{f}" for f in fields} if isinstance(fields, dict) else {section}
     every = {f"{s}.{f}" for s, v in values.items() if isinstance(v, dict) for f in v} | {"compat"}
     jobs = {"restore.pbcor", "clean.startmodel", "clean.savemodel", "gridding.major_cycle",
-            "clean.schedule", "clean.script_timeout"}  # fmt: skip
+            "clean.schedule", "clean.script_timeout",
+            *(f"measurement.{name}" for name in ("steps", "image", "inspect"))}  # fmt: skip
     assert every - jobs == read  # which only say what jobs there are
 
 

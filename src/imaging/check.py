@@ -20,6 +20,9 @@ def check(config: Config, here: bool) -> None:
     config.check_files()
     if here:
         check_memory(config)
+    if config.measurement.steps:
+        check_steps(config)
+        return
     image = config.image
     readers, parts, _ = prepare(list(config.data.vis), Settings.of(config.settings("ingest")))
     plans = [part.plan for some in parts for part in some.values()]
@@ -31,3 +34,23 @@ def check(config: Config, here: bool) -> None:
         for ddid, part in some.items()
     )
     check_cell(longest / SPEED_OF_LIGHT, max(image.cell))
+
+
+def check_steps(config: Config) -> None:
+    """Raise what the steps would refuse of the section measurement: its modules are made, the sets looked into."""
+    from imaging.measurement.build import build
+    from imaging.names import Names
+    from imaging.observation import Observation
+    from imaging.stages.measured import groups
+    from imaging.steps import Steps
+
+    section = Settings.of(config.values())
+    steps = Steps(config, Names(config.name))
+    maker = build(section.measurement)
+    if steps.order[0] == "simulate":
+        Observation.parse(config.measurement.observe)
+    if "predict" in steps.order:
+        maker.get_source_list()
+    for path in filter(None, steps.sets.values()):
+        with groups(path, section.data):
+            pass

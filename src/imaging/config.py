@@ -26,6 +26,7 @@ from imaging.config_base import (
     load_values,
 )
 from imaging.config_checks import check_together
+from imaging.config_measurement import Measurement
 from imaging.config_reads import NARROW, READS, SCRIPTS, WIDEBAND, WIDEBAND_DETAILS
 from imaging.config_sections import NAME, Clean, Data, Gridding, ImageSection, Mask, PrimaryBeam, Restore, Weighting
 from imaging.errors import ImagingError
@@ -49,6 +50,7 @@ class Config(Section):
     clean: Clean = Field(default_factory=Clean)
     mask: Mask = Field(default_factory=Mask)
     restore: Restore = Field(default_factory=Restore)
+    measurement: Measurement = Field(default_factory=Measurement)
     _given: dict = PrivateAttr(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
@@ -151,6 +153,8 @@ class Config(Section):
         """Fingerprints of the input MeasurementSets. Raises ImagingError where one is missing or no MS."""
         from imaging.io.ms import fingerprint
 
+        if not self.data.vis and "simulate" in self.measurement.steps:
+            return []
         if not self.data.vis:
             raise ImagingError("No visibilities are named.", got="data.vis is empty",
                                expected="the path of a MeasurementSet",

@@ -45,11 +45,11 @@ def config_yaml() -> str:
     lines = [HEADER]
     for name, field, section in _fields(Config):
         if section is None:
-            lines += [f"# {field.description}", f"{name}: {_text(field.default)}"]
+            lines += [f"# {field.description}", f"{name}: {_text(field.get_default(call_default_factory=True))}"]
             continue
         lines += ["", f"# {section.__doc__}", f"{name}:"]
         for key, inner, _ in _fields(section):
-            lines += [f"  # {inner.description}", f"  {key}: {_text(inner.default)}"]
+            lines += [f"  # {inner.description}", f"  {key}: {_text(inner.get_default(call_default_factory=True))}"]
     return "\n".join(lines) + "\n"
 
 
@@ -67,7 +67,6 @@ def config_table() -> str:
             lines += ["| parameter | default | meaning | read by |", "|---|---|---|---|"]
         for path, inner in rows:
             readers = [stage for stage, paths in READS.items() if path in paths or f"{name}.*" in paths]
-            lines.append(
-                f"| `{path}` | `{_text(inner.default)}` | {inner.description} | {', '.join(readers) or 'names'} |"
-            )
+            default = _text(inner.get_default(call_default_factory=True))
+            lines.append(f"| `{path}` | `{default}` | {inner.description} | {', '.join(readers) or 'names'} |")
     return "\n".join(lines) + "\n"

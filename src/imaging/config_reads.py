@@ -15,6 +15,10 @@ WIDEBAND_DETAILS = ("scalebias", "fit_terms", "spectrum_map", "local_rms_window"
 SCRIPTS = ("script_planes", "script_mask")
 """Settings of `clean` that no built-in deconvolver has."""
 
+EQUATION = ("sky_models", "sky_jones", "sky_vis_proc", "uv_jones", "vis_proc")
+"""Settings of `measurement` that are modules."""
+_MEASURED = ("measurement.write", "measurement.smearing", "measurement.seed", "measurement.tile_memory")
+
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
     "weights": ("weighting.*", "clean.join", *_GRID),
@@ -37,6 +41,10 @@ READS: dict[str, tuple[str, ...]] = {
     "restore_terms": ("restore.restoringbeam", "primary_beam.pblimit", "compat"),
     "pbcor_terms": ("primary_beam.pblimit",),
     "report": (*_SUMS, *_GRID),
+    "simulate": ("measurement.observe",),
+    "predict": ("data.*", *_MEASURED, "measurement.sky_models", "measurement.sky_jones", "measurement.sky_vis_proc"),
+    "corrupt": ("data.*", *_MEASURED, "measurement.uv_jones", "measurement.vis_proc"),
+    "correct": ("data.*", *_MEASURED, *(f"measurement.{name}" for name in EQUATION), "measurement.sky_correct"),
     "savemodel": ("data.*", "image.stokes", "image.phasecenter", *_SUMS, *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""

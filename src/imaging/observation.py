@@ -102,15 +102,18 @@ class Observation(Section):
             raise ValueError("a first hour angle before the last one")
         if min(self.every, self.integration, self.chanwidth, self.startfreq) <= 0:
             raise ValueError("times and frequencies above zero")
-        if not (self.sources or self.skymodel):
-            raise ValueError("some sources, or a skymodel")
         return self
 
     @classmethod
     def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Observation:
         """Read a YAML file, validate. Raises ImagingError naming the first thing wrong with it."""
+        return cls.parse(load_values(path, overrides))
+
+    @classmethod
+    def parse(cls, values: dict) -> Observation:
+        """Validate a dictionary. Raises ImagingError naming the first thing wrong with it."""
         try:
-            return cls.model_validate(load_values(path, overrides))
+            return cls.model_validate(values)
         except ValidationError as error:
             raise explain(error, cls) from None
 

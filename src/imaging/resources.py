@@ -14,10 +14,11 @@ from imaging.plugins import is_builtin
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
           "startmodel": 6, "components": 4,
           "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "restore_terms": 12, "pbcor_terms": 6,
-          "report": 4, "savemodel": 4}  # fmt: skip
+          "report": 4, "savemodel": 4, "simulate": 0, "predict": 0, "corrupt": 0, "correct": 0}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
 SCRIPT_PLANES = 30
 """Further ones of a script: its process has its own, in float64."""
+MEASURING = ("predict", "corrupt", "correct")
 GRIDDING = ("psf", "psf_double", "major_cycle", "report", "savemodel")
 
 
@@ -35,12 +36,14 @@ def estimate(config, stage: str) -> Estimate:
     memory = 500 + PLANES[stage] * image_mb
     if stage == "minor_cycle" and config.clean.multiterm:
         memory += 2 * max(len(config.clean.scales), 1) * image_mb  # residuals of each term and scale
+    if stage in MEASURING:
+        memory += 2 * config.measurement.tile_memory / 2**20
     if stage in GRIDDING:
         memory += 1.5 * config.gridding.memory / 2**20
     if stage == "minor_cycle" and config.clean.deconvolver == "wideband":
         memory += 1200  # transforms that are kept
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
-    minutes = 10 + (20 * data_gb if stage in (*GRIDDING, "ingest", "weights") else 0) + image_mb / 16
+    minutes = 10 + (20 * data_gb if stage in (*GRIDDING, *MEASURING, "ingest", "weights") else 0) + image_mb / 16
     if stage == "minor_cycle" and not all(map(is_builtin, config.deconvolvers())):
         memory += SCRIPT_PLANES * image_mb
         minutes += config.clean.script_timeout / 60

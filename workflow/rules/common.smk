@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 from imaging import terms
@@ -13,8 +14,11 @@ from imaging.loop import Loop, number
 from imaging.names import Names
 from imaging.plugins import deconvolver_files, deconvolver_module, is_builtin
 from imaging.resources import estimate
+from imaging.measurement import build
 from imaging.serial_notes import check_serial
+from imaging.settings import Settings
 from imaging.state import CleanState
+from imaging.steps import SIMULATED, Steps
 
 try:
     CONFIG = Config.parse(config)
@@ -24,6 +28,7 @@ except ImagingError as error:
 
 NAMES = Names(CONFIG.name, image_format=CONFIG.image_format)
 try:
+    STEPS = Steps(CONFIG, NAMES)
     check_serial(CONFIG, IDENTITY, NAMES)
 except ImagingError as error:
     raise WorkflowError(str(error))
@@ -99,6 +104,11 @@ def history(wildcards):
 
 
 def final_products():
+    made = STEPS.last() + STEPS.pictures()
+    return made + imaged_products() if CONFIG.measurement.image else made
+
+
+def imaged_products():
     products = ["psf", "pb", "sumwt", "report"]
     products += ["components"] * CONFIG.restore.components
     products += ["savemodel"] * (CONFIG.clean.savemodel == "modelcolumn")
@@ -117,3 +127,42 @@ def final_products():
 def image_of_all():
     """The restored image; of several Taylor terms that of the first."""
     return NAMES.path("image.tt0" if CONFIG.clean.multiterm else "image")
+
+
+def step_inputs(step):
+    """The set before this step, the record of it, and the user's files that the terms are made of."""
+
+    def inputs(wildcards):
+        ms = STEPS.read(step, wildcards.ms)
+        found = [STEPS.before(step, wildcards.ms) or ancient(ms)]
+        return found + build.files(settings_of(step).measurement)
+
+    return inputs
+
+
+def settings_of(step):
+    return Settings.of(settings(step))
+
+
+def step_code(step):
+    """Of the step, and of the built-in modules that it uses; files of the user's own are inputs."""
+    return fingerprint(step, *build.native_modules(settings_of(step).measurement))
+
+
+def step_identity(step):
+    """Of the user's set, for the first step; what is written to it changes it."""
+    first = STEPS.section.write == "new" and STEPS.order[:1] == [step]
+    return lambda wildcards: (
+        IDENTITY[list(STEPS.sets).index(wildcards.ms)] if first else {}
+    )
+
+
+def step_outputs(step):
+    product = str if STEPS.section.write == "input" else directory
+    found = {"out": product(STEPS.made(step))}
+    if STEPS.section.inspect:
+        found |= {
+            "npz": STEPS.inspected(step),
+            "png": STEPS.inspected(step, ending="png"),
+        }
+    return found

@@ -3,7 +3,8 @@
 
 rule ingest:
     input:
-        ms=[ancient(path) for path in CONFIG.data.vis],
+        STEPS.last(),
+        ms=[path if STEPS.order else ancient(path) for path in STEPS.imaged()],
     output:
         vis=directory(NAMES.vis()),
     log:
@@ -17,7 +18,7 @@ rule ingest:
         runtime=runtime("ingest"),
     params:
         config=settings("ingest"),
-        identity=IDENTITY,
+        identity=[] if STEPS.order else IDENTITY,
         code=fingerprint("ingest"),
     script:
         "../scripts/ingest.py"

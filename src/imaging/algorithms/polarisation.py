@@ -134,3 +134,30 @@ def _share(stokes: str, correlation: str) -> complex:
         if factor:
             return 2 * complex(factor).conjugate()
     return 0
+
+
+PLACES = {a + b: (i, k) for feeds in ("XY", "RL") for i, a in enumerate(feeds) for k, b in enumerate(feeds)}
+"""Of correlations in the matrix of a visibility."""
+
+
+def feeds_of(correlations: tuple[str, ...]) -> str:
+    """linear or circular; raises ImagingError for anything but correlations of either."""
+    kinds = {"linear" if name[0] in "XY" else "circular" for name in correlations if name in PLACES}
+    if len(kinds) != 1 or not set(correlations) <= set(PLACES):
+        raise ImagingError("Matrices of visibilities are made of correlations of two feeds.",
+                           got=", ".join(correlations), expected="some of XX, XY, YX, YY, or of RR, RL, LR, LL",
+                           next_step="take a set with correlations rather than Stokes parameters")  # fmt: skip
+    return kinds.pop()
+
+
+def as_matrices(vis: np.ndarray, correlations: tuple[str, ...]) -> np.ndarray:
+    """vis (…, corr) as matrices (…, 2, 2) complex128; correlations that are not there are 0."""
+    made = np.zeros((*vis.shape[:-1], 2, 2), complex)
+    for index, name in enumerate(correlations):
+        made[..., *PLACES[name]] = vis[..., index]
+    return made
+
+
+def from_matrices(vis: np.ndarray, correlations: tuple[str, ...]) -> np.ndarray:
+    """vis (…, 2, 2) as (…, corr)."""
+    return np.stack([vis[..., *PLACES[name]] for name in correlations], -1)

@@ -22,16 +22,9 @@ def plot_comparison(image: Image, residual: Image, places: Sequence[tuple[str, f
 
     `places` are (name, l, m) rad; `rms` Jy/beam sets the scales: arcsinh from -3 rms, and linear within 5 rms.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.colors import AsinhNorm, Normalize
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImagingError("Plots need matplotlib.", got="matplotlib is not installed", expected="the extra 'plots'",
-                           next_step="pip install 'fringeflow[plots]'") from None  # fmt: skip
+    figure = _figure((13, 6.2))
+    from matplotlib.colors import AsinhNorm, Normalize
 
-    figure = Figure(figsize=(13, 6.2), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     peak = float(np.nanmax(image.data[0, 0]))
     panels = (
@@ -57,6 +50,55 @@ def plot_comparison(image: Image, residual: Image, places: Sequence[tuple[str, f
     figure.suptitle(f"Centre RA {ra:.4f}°, Dec {dec:+.4f}°, {image.grid.freq[0] / 1e6:.1f} MHz", fontsize=12)
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
+
+
+LINES = 64
+"""Curves in a panel at most; stations in between are left out."""
+
+
+def plot_terms(terms: dict[str, np.ndarray], stations: list[str], sources: list[str], path: str | os.PathLike) -> None:
+    """Write a PNG: amplitude and phase against time of each term (source | 1, station | 1, time[, 2[, 2]]).
+
+    Of several sources the first is shown, of a matrix its diagonal; the time of `name` is terms["time…"], MJD s, with
+    what its name ends with. Real arrays, and those of other shapes, are drawn as they are.
+    """
+    names = [name for name in terms if not name.startswith("time")]
+    figure = _figure((13, max(2.4 * len(names), 2.4)))
+    panels = figure.subplots(max(len(names), 1), 2, squeeze=False, sharex="row")
+    for row, name in zip(panels, names, strict=False):
+        key = max((key for key in terms if key.startswith("time") and name.endswith(key[4:])), key=len)
+        minutes = (terms[key] - terms[key][0]) / 60
+        values = np.asarray(terms[name])[0]
+        curves = values[..., None] if values.ndim == 2 else values.reshape(*values.shape[:2], -1)
+        curves = curves[..., [0, -1]] if curves.shape[2] in (2, 4) else curves[..., :1]
+        shown = [("amplitude", np.abs(curves)), ("phase (deg)", np.degrees(np.angle(curves)))]
+        if not np.iscomplexobj(curves):
+            shown = [("value", curves)]
+            row[1].set_visible(False)
+        step = math.ceil(len(curves) / LINES)
+        for axes, (label, drawn) in zip(row, shown, strict=False):
+            for station in drawn[::step]:
+                for feed, style in zip(station.T, ("-", ":"), strict=False):
+                    axes.plot(minutes, feed, style, linewidth=0.9, marker="." if len(minutes) < 30 else "")
+            axes.set_ylabel(label)
+        where = f", toward {sources[0]}" if len(terms[name]) > 1 and sources else ""
+        row[0].set_title(f"{name}{where}: {len(curves)} of {len(stations)} stations, a line each", fontsize=10)
+        for axes in row:
+            axes.set_xlabel("minutes since the beginning")
+    with atomic_path(path) as partial:
+        figure.savefig(partial, dpi=90, format="png")
+
+
+def _figure(size: tuple[float, float]):
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImagingError("Plots need matplotlib.", got="matplotlib is not installed", expected="the extra 'plots'",
+                           next_step="pip install 'fringeflow[plots]'") from None  # fmt: skip
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _extent(image: Image) -> tuple[float, float, float, float]:

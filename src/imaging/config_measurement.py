@@ -1,0 +1,96 @@
+"""The declaration of the section `measurement`: what is made of MeasurementSets before imaging."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from imaging.config_base import Memory, Section, as_list
+
+LABEL = "^[A-Za-z][A-Za-z0-9_]*$"
+STEPS = ("simulate", "predict", "corrupt", "correct")
+
+
+class Module(Section):
+    """A module of the measurement equation."""
+
+    module: str
+    """A module's name, the path of a Python file, file.py:Class, or package.module:Class."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Its options; one it does not have is an error."""
+
+
+class Term(Module):
+    """A module with a place in the equation."""
+
+    label: str = Field(pattern=LABEL)
+    """Name of the term, such as G: what its random numbers and its inspectors go by."""
+    skip_correct: bool = False
+    """Leave this term alone when correcting."""
+
+
+class SkyTerm(Term):
+    """A term that depends on the direction."""
+
+    pointing: Module | None = None
+    """Pointing module whose offsets the term is given."""
+    subset: str = ""
+    """Sources that have the term: names, patterns, =tag, tag<value; '' for all (docs/measurement.md)."""
+    per: str = "source"
+    """One term for each: source, model, or the value of a tag."""
+
+
+def _in_order(steps: tuple[str, ...]) -> tuple[str, ...]:
+    if list(steps) != sorted(set(steps), key=STEPS.index):
+        raise ValueError(f"each step once, in the order {', '.join(STEPS)}")
+    return steps
+
+
+class Measurement(Section):
+    """MeasurementSets made by the measurement equation before imaging: docs/measurement.md."""
+
+    steps: Annotated[
+        tuple[Literal["simulate", "predict", "corrupt", "correct"], ...],
+        BeforeValidator(as_list),
+        AfterValidator(_in_order),
+    ] = ()
+    """Of simulate (a new set), predict (MODEL_DATA), corrupt (DATA), correct (CORRECTED_DATA)."""
+    image: bool = True
+    """Image what the steps made; false stops there."""
+    write: Literal["new", "input"] = "new"
+    """new makes a copy for each step; input writes the columns into data.vis itself."""
+    observe: dict[str, Any] = Field(default_factory=dict)
+    """What simulate observes: array, track, band, feeds, noise (docs/measurement.md)."""
+    sky_models: tuple[Module, ...] = ()
+    """The sky: modules whose sources are joined."""
+    sky_jones: tuple[SkyTerm, ...] = ()
+    """Terms that depend on the direction, the first nearest the source: in MODEL_DATA."""
+    uv_jones: tuple[Term, ...] = ()
+    """Terms of the stations, the first nearest the source: in DATA."""
+    sky_vis_proc: tuple[Term, ...] = ()
+    """Processors of each source's visibilities: in MODEL_DATA."""
+    vis_proc: tuple[Term, ...] = ()
+    """Processors of visibilities, such as noise, flags, errors of interferometers: in DATA."""
+    smearing: bool = False
+    """Average over channels and integrations."""
+    sky_correct: str = ""
+    """Source in whose direction correct undoes the sky terms too."""
+    inspect: bool = False
+    """Also write what the terms are, as numbers (npz) and as a picture (png)."""
+    seed: int = Field(1, ge=0)
+    """Of random numbers, with each term's label."""
+    tile_memory: Memory = "1GiB"
+    """For visibilities and Jones matrices at a time."""
+
+    @model_validator(mode="after")
+    def _check_labels(self):
+        labels = [
+            term.label for part in (self.sky_jones, self.sky_vis_proc, self.uv_jones, self.vis_proc) for term in part
+        ]
+        twice = [label for label in labels if labels.count(label) > 1]
+        if twice:
+            raise ValueError(f"a label of its own for each term, and {twice[0]} once")
+        if self.write == "input" and "simulate" in self.steps:
+            raise ValueError("write: new with simulate, which makes a new set")
+        return self

@@ -1,0 +1,36 @@
+"""correct: CORRECTED_DATA of DATA, by the inverses of the terms of the stations, and of the sky toward a source."""
+
+from __future__ import annotations
+
+from imaging.io.ms_columns import Column
+from imaging.log import logger
+from imaging.measurement.build import build
+from imaging.measurement.trees import Data
+from imaging.stages.inspected import Inspected
+from imaging.stages.measured import groups, written
+from imaging.stages.predict import SETTING
+
+
+def correct(ms: str, *, out: str, config, inspected: str = "", threads: int = 1) -> None:
+    """Write CORRECTED_DATA and FLAG of the selected rows and channels, as predict does MODEL_DATA.
+
+    Samples whose Jones matrices have no inverse stay as they are and are flagged.
+    """
+    section, seen, singular = config.measurement, Inspected(inspected), 0
+    with written(ms, out, section.write) as path, groups(path, config.data) as found:
+        for group in found:
+            maker, meta = build(section, context=group.observation, threads=threads), group.reader.meta
+            here: dict = {}
+            data = Data(lambda tile, here=here: here["vis"])
+            tree = maker.correct_uv_data(None, data, sky_correct=section.sky_correct or None)
+            with Column(meta, "CORRECTED_DATA", SETTING) as column, Column(meta, "FLAG", SETTING) as flags:
+                for rows, tile in group.tiles(section.tile_memory):
+                    here["vis"] = group.read("DATA", rows)
+                    vis, flag = tree.evaluate(tile)
+                    group.write(column, rows, vis)
+                    group.flag(flags, rows, flag)
+                    seen.take(maker, tile)
+            singular += tree.singular
+    if singular:
+        logger.warning("%d samples have no correction: they are flagged", singular)
+    seen.save()

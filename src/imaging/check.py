@@ -49,8 +49,8 @@ def check_steps(config: Config) -> None:
     maker = build(section.measurement)
     if steps.order[0] == "simulate":
         Observation.parse(config.measurement.observe)
-    if "predict" in steps.order:
-        maker.get_source_list()
+    if section.measurement.sky_models:
+        maker.find_sources([section.measurement.sky_correct] if section.measurement.sky_correct else [])
     for path in filter(None, steps.sets.values()):
         with groups(path, section.data):
             pass

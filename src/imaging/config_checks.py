@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imaging import units
+from imaging.config_measurement import Measurement
 from imaging.config_reads import NARROW, WIDEBAND
 from imaging.config_sections import Clean
 from imaging.errors import ImagingError
@@ -26,6 +27,7 @@ def check_together(config: Config) -> None:
                            expected=f"at most {smallest // 2}, half of image.imsize",
                            next_step="leave out the largest scales, or make a larger image")  # fmt: skip
     _check_joining(config)
+    _check_measurement(config.measurement)
     if "mtmfs" in config.deconvolvers():
         _check_multiterm(config)
     planes = units.parse_stokes(config.image.stokes)
@@ -45,10 +47,30 @@ def check_together(config: Config) -> None:
         raise ImagingError("The column that is imaged would be overwritten.", got="clean.savemodel: modelcolumn",
                            expected="clean.savemodel: none, with data.datacolumn: model",
                            next_step="image another column, or leave out clean.savemodel")  # fmt: skip
+    if config.primary_beam.pbmodel == "measurement" and not config.measurement.sky_jones:
+        raise ImagingError("There are no terms of the sky to make a primary beam of.",
+                           got="measurement.sky_jones: []", expected="a beam in it, with pbmodel: measurement",
+                           next_step="name one, or set primary_beam.pbmodel: auto")  # fmt: skip
     if config.primary_beam.pbmodel == "image" and not config.primary_beam.pbimage:
         raise ImagingError("No primary-beam image is named.", got="primary_beam.pbimage: ''",
                            expected="a FITS image, with pbmodel: image",
                            next_step="set primary_beam.pbimage, or primary_beam.pbmodel: auto")  # fmt: skip
+
+
+def _check_measurement(section: Measurement) -> None:
+    """What the steps need, and names that two terms have."""
+    terms = (*section.sky_jones, *section.sky_vis_proc, *section.uv_jones, *section.vis_proc)
+    labels = [term.label for term in terms]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise ImagingError("Two terms of the measurement equation have the same label.", got=twice[0],
+                           expected="a label of its own for each", next_step="rename one of them")  # fmt: skip
+    if "predict" in section.steps and not section.sky_models:
+        raise ImagingError("There is no sky to predict.", got="measurement.sky_models: []",
+                           expected="at least one sky model", next_step="name one, such as ComponentSky")  # fmt: skip
+    if section.write == "input" and "simulate" in section.steps:
+        raise ImagingError("simulate makes a new set.", got="measurement.write: input", expected="write: new",
+                           next_step="leave out measurement.write")  # fmt: skip
 
 
 def _check_joining(config: Config) -> None:

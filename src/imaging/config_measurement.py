@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from imaging.config_base import Memory, Section, as_list
+from imaging.config_base import Duration, Memory, Section, as_list
 
 LABEL = "^[A-Za-z][A-Za-z0-9_]*$"
 STEPS = ("simulate", "predict", "corrupt", "correct")
@@ -78,19 +78,11 @@ class Measurement(Section):
     """Source in whose direction correct undoes the sky terms too."""
     inspect: bool = False
     """Also write what the terms are, as numbers (npz) and as a picture (png)."""
+    aterms: int = Field(0, ge=0)
+    """Pixels along a side of A-terms, the sky terms of each station as a FITS cube; 0 for none."""
+    aterm_interval: Duration = "10min"
+    """Time between A-terms."""
     seed: int = Field(1, ge=0)
     """Of random numbers, with each term's label."""
     tile_memory: Memory = "1GiB"
     """For visibilities and Jones matrices at a time."""
-
-    @model_validator(mode="after")
-    def _check_labels(self):
-        labels = [
-            term.label for part in (self.sky_jones, self.sky_vis_proc, self.uv_jones, self.vis_proc) for term in part
-        ]
-        twice = [label for label in labels if labels.count(label) > 1]
-        if twice:
-            raise ValueError(f"a label of its own for each term, and {twice[0]} once")
-        if self.write == "input" and "simulate" in self.steps:
-            raise ValueError("write: new with simulate, which makes a new set")
-        return self

@@ -42,6 +42,8 @@ READS: dict[str, tuple[str, ...]] = {
     "pbcor_terms": ("primary_beam.pblimit",),
     "report": (*_SUMS, *_GRID),
     "simulate": ("measurement.observe",),
+    "beams": ("data.*", "measurement.sky_jones", "measurement.seed", "measurement.smearing", "measurement.aterms",
+              "measurement.aterm_interval", *_GRID),
     "predict": ("data.*", *_MEASURED, "measurement.sky_models", "measurement.sky_jones", "measurement.sky_vis_proc"),
     "corrupt": ("data.*", *_MEASURED, "measurement.uv_jones", "measurement.vis_proc"),
     "correct": ("data.*", *_MEASURED, *(f"measurement.{name}" for name in EQUATION), "measurement.sky_correct"),

@@ -211,8 +211,10 @@ class Gridding(Section):
 class PrimaryBeam(Section):
     """The response of the dishes."""
 
-    pbmodel: Literal["auto", "airy", "cosine", "cos3", "gaussian", "polynomial", "image", "none"] = "auto"
-    """Beam model; auto chooses from the telescope and dish diameter in the data."""
+    pbmodel: Literal["auto", "airy", "cosine", "cos3", "gaussian", "polynomial", "image", "measurement", "none"] = (
+        "auto"
+    )
+    """Beam model; auto: that of the telescope and dish in the data; measurement: that of measurement.sky_jones."""
     dishdiameter: Length = 0.0
     """Effective dish diameter; 0m for that of the telescope."""
     blockage: Length = 0.0

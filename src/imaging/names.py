@@ -15,6 +15,7 @@ IMAGES = ("psf", "pb", "sumwt", "residual", "model", "mask", "image", "image.pbc
 OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor": ".minor.json",
           "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json",
           "psf_double": ".psf_double", "memory": ".memory.pickle",
+          "beam": ".beam.fits", "aterms": ".aterms.fits",
           "components": ".components.txt", "savemodel": ".savemodel.json"}  # fmt: skip
 SUFFIX = {"fits": ".fits", "casa": ""}
 

@@ -14,11 +14,11 @@ from imaging.plugins import is_builtin
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
           "startmodel": 6, "components": 4,
           "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "restore_terms": 12, "pbcor_terms": 6,
-          "report": 4, "savemodel": 4, "simulate": 0, "predict": 0, "corrupt": 0, "correct": 0}  # fmt: skip
+          "report": 4, "savemodel": 4, "simulate": 0, "beams": 2, "predict": 0, "corrupt": 0, "correct": 0}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
 SCRIPT_PLANES = 30
 """Further ones of a script: its process has its own, in float64."""
-MEASURING = ("predict", "corrupt", "correct")
+MEASURING = ("beams", "predict", "corrupt", "correct")
 GRIDDING = ("psf", "psf_double", "major_cycle", "report", "savemodel")
 
 

@@ -124,7 +124,12 @@ class SerialImager:
     def make_pb(self) -> None:
         """The primary beam."""
         n = self._ready()
-        self._do("pb", vis=n.vis(), weights=n.weights(), pb=n.pb())
+        more = {}
+        if self.config.primary_beam.pbmodel == "measurement" or self.config.measurement.aterms:
+            cubes = {"beam": n.beam()} | ({"aterms": n.aterms()} if self.config.measurement.aterms else {})
+            self._do("beams", ms=list(self.config.data.vis), vis=n.vis(), **cubes)
+            more = {"beam": n.beam()} if self.config.primary_beam.pbmodel == "measurement" else {}
+        self._do("pb", vis=n.vis(), weights=n.weights(), pb=n.pb(), **more)
 
     def run_major_cycle(self, is_first: bool = False) -> None:
         """The residual of the model so far; of no model (or of clean.startmodel) if `is_first`."""

@@ -110,6 +110,7 @@ def final_products():
 
 def imaged_products():
     products = ["psf", "pb", "sumwt", "report"]
+    products += ["aterms"] * bool(CONFIG.measurement.aterms)
     products += ["components"] * CONFIG.restore.components
     products += ["savemodel"] * (CONFIG.clean.savemodel == "modelcolumn")
     products += ["startmodel"] * bool(CONFIG.clean.startmodel)
@@ -166,3 +167,10 @@ def step_outputs(step):
             "png": STEPS.inspected(step, ending="png"),
         }
     return found
+
+
+def measured_beam():
+    """Input of pb where the measurement equation makes the beam."""
+    return (
+        {"beam": NAMES.beam()} if CONFIG.primary_beam.pbmodel == "measurement" else {}
+    )

@@ -103,3 +103,28 @@ if "correct" in STEPS.order:
             code=step_code("correct"),
         script:
             "../scripts/correct.py"
+
+
+rule beams:
+    input:
+        STEPS.last(),
+        build.files(settings_of("beams").measurement),
+        ms=[path if STEPS.order else ancient(path) for path in STEPS.imaged()],
+        vis=NAMES.vis(),
+    output:
+        **({"aterms": NAMES.aterms()} if CONFIG.measurement.aterms else {}),
+        beam=NAMES.beam(),
+    log:
+        NAMES.log("beams"),
+    benchmark:
+        NAMES.benchmark("beams")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory("beams"),
+        runtime=runtime("beams"),
+    params:
+        config=settings("beams"),
+        code=step_code("beams"),
+    script:
+        "../scripts/beams.py"

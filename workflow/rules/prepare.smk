@@ -117,6 +117,7 @@ rule startmodel:
 rule pb:
     input:
         *CONFIG.pb_files(),
+        **measured_beam(),
         vis=NAMES.vis(),
         weights=NAMES.weights(),
     output:

@@ -180,7 +180,7 @@ class MeqMaker:
 
     def make_predict_tree(self, ns=None, sources=None, uvdata=None, ifrs=None) -> Tree:
         """Visibilities of `sources` (all by default) and of `uvdata`, another tree, through the whole equation."""
-        sources = self.get_source_list(ns) if sources is None else self._named(sources)
+        sources = self.get_source_list(ns) if sources is None else self.find_sources(sources)
         sky, per_source = self._computed("sky jones", ns, sources), self._computed("sky visibilities", ns, sources)
         uv = self._computed("station jones", ns, sources)
         after = self._computed("visibilities", ns, sources, ifrs)
@@ -223,7 +223,7 @@ class MeqMaker:
         What no Jones matrix can be inverted for stays as it is, is flagged (`flag_jones`) and counted in the tree's
         `singular`. Visibility processors without an inverse, such as flaggers, are left out.
         """
-        toward = [] if sky_correct is None else self._named([sky_correct])
+        toward = [] if sky_correct is None else self.find_sources([sky_correct])
         before = [self._inverse(term, ns, inspect_ifrs) for term in self._active("visibilities")][::-1]
         uv = self._correctable("station jones", ns, toward)
         sky = self._correctable("sky jones", ns, toward) if toward else []
@@ -246,6 +246,10 @@ class MeqMaker:
 
         tree.function = evaluate
         return tree
+
+    def sky_terms(self, sources, ns=None) -> list[tuple[Term, Any]]:
+        """The sky Jones terms toward `sources`, as `trees.sky_product` takes them."""
+        return self._computed("sky jones", ns, sources)
 
     def get_uvjones_nodes(self, label: str):
         """The Station Jones of a term, or None."""
@@ -380,8 +384,8 @@ class MeqMaker:
     def _ifrs(self, ifrs) -> set | None:
         return None if ifrs is None else {tuple(map(name_of, pair)) for pair in ifrs}
 
-    def _named(self, sources: Sequence) -> list:
-        """Sources themselves, where names are given."""
+    def find_sources(self, sources: Sequence) -> list:
+        """Sources themselves, where names are given. Raises ImagingError for one that is not there."""
         known = {name_of(x): x for x in self.get_source_list()}
         for x in sources:
             if isinstance(x, str) and x not in known:

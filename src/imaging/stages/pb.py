@@ -21,22 +21,23 @@ from imaging.log import logger
 from imaging.stages.plan import header, open_parts, taylor_terms, terms_grid
 
 
-def pb(vis: str, weights: str, *, pb: str, config) -> None:
+def pb(vis: str, weights: str, *, pb: str, config, beam: str = "") -> None:
     """Make the image `pb`: one polarisation, peak 1, zero and masked where it is not above |pblimit|.
 
-    Of Taylor terms it is the coefficients of its spectrum; the first one counts for the limit.
+    `beam` is the power pattern of the measurement equation, where pbmodel says so. Of Taylor terms it is the
+    coefficients of its spectrum; the first one counts for the limit.
     """
     store, grid, parts = open_parts(vis, weights, config.image)
     samples = frequency_weights(parts, len(grid.freq))
     pointing = tuple(store.meta["pointing"])
     chosen = config.primary_beam
-    if chosen.pbmodel == "image":
-        image = load_image(chosen.pbimage)
+    if chosen.pbmodel in ("image", "measurement"):
+        image = load_image(beam or chosen.pbimage)
 
         def beam(samples):
             return primary_beam_from_image(image, grid, samples, pointing)[:, :1]
 
-        logger.info("primary beam: %s", chosen.pbimage)
+        logger.info("primary beam: %s", beam or chosen.pbimage)
     else:
         model = choose_model(chosen.pbmodel, store.meta["telescope"], store.meta["dish_diameters"],
                              chosen.dishdiameter, chosen.blockage)  # fmt: skip

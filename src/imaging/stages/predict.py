@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from imaging.errors import ImagingError
 from imaging.io.ms_columns import Column
 from imaging.measurement.build import SKY, build
 from imaging.stages.inspected import Inspected
@@ -14,9 +13,6 @@ SETTING = "measurement.write: new"
 def predict(ms: str, *, out: str, config, inspected: str = "", threads: int = 1) -> None:
     """Write MODEL_DATA of the selected rows and channels: a copy `out` of `ms`, or `ms` itself and a record `out`."""
     section = config.measurement
-    if not section.sky_models:
-        raise ImagingError("There is no sky to predict.", got="measurement.sky_models: []",
-                           expected="at least one sky model", next_step="name one, such as ComponentSky")  # fmt: skip
     seen = Inspected(inspected)
     with written(ms, out, section.write) as path, groups(path, config.data) as found:
         for group in found:

@@ -9,10 +9,11 @@ from imaging.algorithms.primary_beam import BeamModel, power
 from imaging.errors import ImagingError
 from imaging.io.component_list import save_components
 from imaging.measurement import contracts
+from imaging.measurement.horizon import parallactic_angle
 from imaging.measurement.jones.beams import AnalyticBeam, PointingErrors, voltage
 from imaging.measurement.jones.gains import ComplexGains
 from imaging.measurement.jones.leakage import Leakage
-from imaging.measurement.jones.rotation import Rotation, parallactic_angle
+from imaging.measurement.jones.rotation import Rotation
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.sky.components import ComponentSky
 from imaging.measurement.visibilities.errors import IfrGains, ThermalNoise
@@ -51,20 +52,6 @@ def test_leakage(observe):
     assert maker.get_uvjones_nodes("D") is None
 
 
-def test_parallactic_angle_is_between_the_pole_and_the_zenith(observe):
-    observation = observe()
-    centre, time = observation.phase_centre, np.unique(observation.time)
-    angle = parallactic_angle(time, observation.positions[:1], centre)[0]
-    longitude, latitude = np.arctan2(*observation.positions[0, [1, 0]]), simulation.VLA_LATITUDE
-    for t, q in zip(time, angle, strict=True):
-        sidereal = simulation.earth_rotation_angle(t) + longitude
-        zenith = np.array([np.cos(latitude) * np.cos(sidereal), np.cos(latitude) * np.sin(sidereal), np.sin(latitude)])
-        ra, dec = centre
-        east = np.array([-np.sin(ra), np.cos(ra), 0])
-        north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
-        assert q == pytest.approx(np.arctan2(zenith @ east, zenith @ north), abs=2e-4)
-
-
 def test_rotation_of_linear_and_circular_feeds_is_the_same(observe):
     h = np.array([[1, 1j], [1, -1j]]) / np.sqrt(2)
     linear, tile = uv_array(observe(), Rotation(feed_angle=0.2))
@@ -78,6 +65,25 @@ def test_rotation_of_linear_and_circular_feeds_is_the_same(observe):
         uv_array(observe(positions=None), Rotation())
     fixed = uv_array(observe(positions=None), Rotation(parallactic=False, feed_angle=np.pi / 2))[0]
     np.testing.assert_allclose(fixed[0, 0, 0, 0], [[0, 1], [-1, 0]], atol=1e-15)
+
+
+def test_rotations_the_other_way_by_station_and_as_a_term_of_the_sky(observe, sky):
+    observation = observe()
+    own = (0.1, 0.2, 0.3, 0.4, 0.5)
+    there = uv_array(observation, Rotation(feed_angles=own))[0]
+    back = uv_array(observation, Rotation(inverted=True, feed_angles=tuple(-x for x in own)))[0]
+    np.testing.assert_allclose(there @ back, np.eye(2) + 0 * there, atol=1e-14)
+    tile = next(observation.tiles())[1]
+    q = parallactic_angle(tile.time, tile.positions, tile.phase_centre) + np.array(own)[:, None]
+    np.testing.assert_allclose(there[0, :, :, 0, 0, 1], np.sin(q), rtol=1e-13)
+    with pytest.raises(ImagingError, match="feed_angles has not one value a station"):
+        uv_array(observation, Rotation(feed_angles=(0.1, 0.2)))
+    maker = MeqMaker(context=observation)
+    maker.add_sky_models(sky)
+    maker.add_sky_jones("L", modules=Rotation(feed_angles=own))
+    array, has = contracts.sky_array(maker.get_skyjones_nodes("L"), tile.with_sources(sky.source_list()))
+    assert has.all()
+    np.testing.assert_array_equal(array, there)
 
 
 @pytest.mark.parametrize("kind", ["airy", "gaussian"])

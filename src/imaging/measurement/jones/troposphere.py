@@ -22,7 +22,7 @@ LOWEST = 0.05  # sine of the elevation below which there is no more air: 3 degre
 @dataclass
 class Troposphere:
     """T = exp(-opacity X/2 + 2 pi i nu delay), X = 1/sin(elevation) and the delay that of frozen turbulence in a thin
-    layer times the slant factor (Thompson, Moran & Swenson 2017, sections 13.1 and 13.4).
+    layer times the slant factor (Thompson, Moran & Swenson 2017, chapter 13).
 
     The delay's structure function is Kolmogorov's, r^(5/3), below the outer scale. The screen repeats itself every
     size * pixel.

@@ -1,4 +1,4 @@
-"""Feeds that turn against the sky: a Station Jones module."""
+"""Feeds that turn against the sky: a Station Jones module, or a Sky Jones module that is the same for all sources."""
 
 from __future__ import annotations
 
@@ -6,51 +6,56 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imaging.algorithms.simulation import earth_rotation_angle
+from imaging.config_base import Angle
 from imaging.errors import ImagingError
 from imaging.measurement.contracts import ArrayJones
+from imaging.measurement.horizon import parallactic_angle, positions_of
 
-ELLIPSOID = 0.00669437999014  # squared eccentricity of WGS84
 
-
-def parallactic_angle(time, positions, centre) -> np.ndarray:
-    """(station, time) rad at `positions` (station, 3) ITRF m and `time` (time,) MJD s: from north to zenith, eastward.
-
-    tan q = sin H cos phi / (sin phi cos d - cos phi sin d cos H), with geodetic latitudes (Thompson, Moran & Swenson
-    2017, eq. 4.43). Time as in `simulation.earth_rotation_angle`: `centre` (ra, dec) rad is of date.
-    """
-    x, y, z = np.asarray(positions, float).T[..., None]
-    latitude = np.arctan2(z, (1 - ELLIPSOID) * np.hypot(x, y))
-    h = earth_rotation_angle(time) - centre[0] + np.arctan2(y, x)
-    cos, sin = np.cos(latitude), np.sin(latitude)
-    return np.arctan2(np.sin(h) * cos, sin * np.cos(centre[1]) - cos * np.sin(centre[1]) * np.cos(h))
+def rotation(angle, feeds: str = "linear") -> np.ndarray:
+    """Feeds turned by `angle` (…) north through east: [[cos, sin], [-sin, cos]] (…, 2, 2), circular (…, 2)."""
+    angle = np.asarray(angle)[..., None]
+    if feeds == "circular":
+        return np.exp(1j * angle * [-1, 1])
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([np.concatenate([cos, sin], -1), np.concatenate([-sin, cos], -1)], -2)
 
 
 @dataclass
 class Rotation:
-    """P by q, the parallactic angle (of alt-azimuth mounts, `parallactic`) and the feeds' own angle `feed_angle`, rad.
-
-    Linear feeds [[cos q, sin q], [-sin q, cos q]], circular ones diag(exp(-iq), exp(iq)).
-    """
+    """P, the rotation by the parallactic angle and the feeds' own: [[cos q, sin q], [-sin q, cos q]], or of circular
+    feeds diag(exp(-iq), exp(iq)) (Hamaker & Bregman 1996, A&AS 117, 161)."""
 
     parallactic: bool = True
-    feed_angle: float = 0.0
+    """Turn by the parallactic angle at the phase centre, as alt-azimuth mounts do."""
+    feed_angle: Angle = 0.0
+    """Angle of all feeds in their dish, north through east where the parallactic angle is 0."""
+    inverted: bool = False
+    """Turn by minus the parallactic angle."""
+    feed_angles: tuple[Angle, ...] = ()
+    """Further angles of the feeds, one a station."""
     solvable = False
 
-    def compute_jones(self, Jones, stations=None, context=None, **kw) -> ArrayJones:
-        if self.parallactic and context.positions is None:
-            raise ImagingError("The parallactic angle needs the stations' positions.", got="positions=None",
-                               expected="ITRF positions, m", next_step="give the Observation its positions"
-                               )  # fmt: skip
+    def compute_jones(self, Jones, sources=None, stations=None, context=None, **kw) -> ArrayJones:
+        if self.parallactic:
+            positions_of(context)
+        own = self.feed_angle + per_station(self.feed_angles, context.stations, "feed_angles")[:, None, None]
 
-        def rotation(tile):
-            angle = np.full((1, 1), self.feed_angle)
+        def turned(tile):
+            angle = own
             if self.parallactic:
-                angle = angle + parallactic_angle(tile.time, tile.positions, tile.phase_centre)
-            angle = angle[..., None]
-            if tile.feeds == "circular":
-                return np.exp(1j * angle[..., None] * [-1, 1])
-            cos, sin = np.cos(angle), np.sin(angle)
-            return np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], -2)
+                sky = parallactic_angle(tile.time, tile.positions, tile.phase_centre)[..., None]
+                angle = own - sky if self.inverted else own + sky
+            return rotation(angle, tile.feeds)
 
-        return ArrayJones(rotation, "diagonal" if context.feeds == "circular" else "full", name=Jones.name)
+        kind = "diagonal" if context.feeds == "circular" else "full"
+        return ArrayJones(turned, kind, sources=sources, name=Jones.name)
+
+
+def per_station(values, stations, option: str, default: float = 0.0) -> np.ndarray:
+    """(station,) or (1,): the `values` of an option that has one a station, or `default` where it has none."""
+    if len(values) not in (0, len(stations)):
+        raise ImagingError(f"{option} has not one value a station.", got=f"{len(values)} values",
+                           expected=f"{len(stations)}: {', '.join(map(str, stations))}",
+                           next_step=f"give {option} one value for each station, or none")  # fmt: skip
+    return np.asarray(values, float) if len(values) else np.array([default])

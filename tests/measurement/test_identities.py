@@ -222,6 +222,14 @@ def test_a_scalar_that_all_sources_share_may_stand_on_either_side(case, seed, he
 
 
 @few
+@given(cases, st.lists(st.sampled_from(KINDS), min_size=2, max_size=3), st.integers(0, 2**20))
+def test_the_outermost_sky_terms_are_the_innermost_uv_terms(case, kinds, seed):
+    """Where all sources share them; in the same order."""
+    shared = tuple(Term(kind, seed + number, everywhere=True) for number, kind in enumerate(("full", *kinds)))
+    agree(case.predicted(sky=(*case.sky, *shared)), case.predicted(uv=(*shared, *case.uv)))
+
+
+@few
 @given(cases, st.integers(0, 2**20), st.integers(0, 2**20), st.integers(0, 3), st.sampled_from(["sky", "uv"]))
 def test_neighbouring_diagonals_commute_and_full_matrices_do_not(case, seed, other, place, where):
     chain = getattr(case, where)

@@ -1,4 +1,4 @@
-"""Smearing, beams, parallactic angles and noise against what they are by definition."""
+"""Smearing, beams and noise against what they are by definition."""
 
 import hashlib
 import os
@@ -13,7 +13,6 @@ from imaging.algorithms import simulation
 from imaging.measurement import contracts
 from imaging.measurement.contracts import ArrayPointings
 from imaging.measurement.jones.beams import AnalyticBeam, voltage
-from imaging.measurement.jones.rotation import parallactic_angle
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.sky.components import ComponentSky
 from imaging.measurement.visibilities.errors import ThermalNoise
@@ -139,35 +138,6 @@ def test_an_antenna_that_points_elsewhere_sees_the_sky_moved(observe, component,
             dl, dm = offsets[a, t, 0]
             np.testing.assert_allclose(found[a, t], beam(0.004 - dl, -0.002 - dm)[a, t], rtol=1e-11)
     assert np.abs(np.diff(found, axis=0)).min() > 1e-3
-
-
-# Parallactic angles.
-
-
-def test_parallactic_angles_are_astropy_s_of_date(observe):
-    """To an arcsecond: the angle at the source from the celestial intermediate pole to the zenith."""
-    from astropy import units
-    from astropy.coordinates import CIRS, AltAz, EarthLocation, SkyCoord
-    from astropy.time import Time
-    from astropy.utils import iers
-
-    observation = observe(stations=3, times=5, phase_centre=(1.2, 0.1))  # not through the zenith
-    time, centre = np.unique(observation.time), observation.phase_centre
-    found = parallactic_angle(time, observation.positions, centre)
-    worst = 0.0
-    with iers.conf.set_temp("auto_download", False):
-        for p, position in enumerate(observation.positions):
-            place = EarthLocation.from_geocentric(*position, unit=units.m)
-            for t, when in enumerate(time):
-                moment = Time(when / 86400, format="mjd", scale="utc", location=place)
-                moment.delta_ut1_utc = 0.0
-                frame = CIRS(obstime=moment, location=place)
-                zenith = SkyCoord(AltAz(az=0 * units.deg, alt=90 * units.deg, obstime=moment, location=place))
-                source = SkyCoord(*centre, unit="rad", frame=frame)
-                expected = source.position_angle(zenith.transform_to(frame)).rad
-                worst = max(worst, abs((found[p, t] - expected + np.pi) % (2 * np.pi) - np.pi))
-    assert np.ptp(found) > 0.5
-    assert np.degrees(worst) * 3600 < 1.0
 
 
 # Noise.

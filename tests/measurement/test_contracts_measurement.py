@@ -303,7 +303,7 @@ def test_inspectors_of_the_module_take_the_place_of_the_standard_one(observe, sk
     maker, _ = built(observation, sky, sky=Own(lambda kw: lambda x, p=None: 1.0), uv=Returns(lambda kw: lambda p: 2.0))
     mine, (name, mean) = maker.get_inspectors()
     assert (mine, name) == ("mine", "uv:inspector")
-    np.testing.assert_array_equal(mean(tile_of(observation)), np.full((1, 5, 1), 2.0))
+    np.testing.assert_array_equal(mean(tile_of(observation)), np.full((1, 1, 1), 2.0))  # once for all stations
 
 
 def test_pointings_reach_the_beam_computed_once_and_none_is_none(observe, sky):

@@ -133,7 +133,7 @@ class ArrayJones:
 
 
 class _Leaf(Definition):
-    """One station's part of an array term: evaluated on tiles, and a node in the arithmetic of those that make nodes."""
+    """One station's part of an array term: evaluated on tiles, and a node for the arithmetic of other modules."""
 
     def __init__(self, vector: bool):
         super().__init__("ArrayTerm", record={"leaf": self, "vector": vector})
@@ -309,7 +309,7 @@ def _is_there(jones) -> bool:
 
 
 def _stacked(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """(source, station) lists of values in the largest kind among them; an axis is 1 where all along it are one array."""
+    """(source, station) lists of values, in the largest kind of them; an axis is 1 where one array is all along it."""
     if all(one is row[0] for row in rows for one in row):
         rows = [row[:1] for row in rows]
     if all(one is first for row in rows for one, first in zip(row, rows[0], strict=True)):

@@ -200,18 +200,6 @@ def test_a_subset_of_solvable_sources(observe, sky):
     assert not first.term("sky").solvable
 
 
-def test_options_by_function_or_by_declaration_but_not_both():
-    def declared(module, which):
-        return [f"global {which}"]
-
-    real = types.ModuleType("both")
-    assert contracts.module_options(real, "compile", declared) == ["global compile"]
-    real.compile_options = lambda: ["mine"]
-    assert contracts.module_options(real, "compile", declared) == ["mine"]
-    assert contracts.module_options(real, "runtime", declared) == ["global runtime"]
-    assert contracts.module_options(Returns(None), "compile", declared) == []
-
-
 def test_runtime_options_may_come_up_while_computing(observe):
     class Late(Returns):
         def runtime_options(self):

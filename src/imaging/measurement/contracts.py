@@ -19,6 +19,7 @@ import numpy as np
 from imaging.algorithms.jones import KINDS, as_kind
 from imaging.errors import ImagingError
 from imaging.measurement.expressions.definitions import Definition, Expression
+from imaging.measurement.expressions.options import declared
 from imaging.measurement.protocols import SkyJones, StationJones, StationPointings
 from imaging.measurement.tiles import Tile
 
@@ -72,12 +73,12 @@ def call(function: Callable, /, *arguments, **keywords) -> Any:
     return function(*arguments, **keywords)
 
 
-def module_options(module: Any, which: str, declared: Callable[[Any, str], list] | None = None) -> list:
-    """The options of a module: its own `<which>_options()` or else, and only else, those `declared` in its scope."""
+def module_options(module: Any, which: str) -> list:
+    """The options of a module: its own `<which>_options()` or else, and only else, those declared in its file."""
     function = getattr(module, f"{which}_options", None)
     if callable(function):
         return list(function())
-    return list(declared(module, which)) if declared and inspect.ismodule(module) else []
+    return declared(module, which == "runtime") if inspect.ismodule(module) else []
 
 
 def is_solvable(module: Any) -> bool:

@@ -6,9 +6,7 @@ value, so that what is the same for all stations or sources is stacked once.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from imaging.measurement.expressions import Evaluator, Meq, Node, NodeScope
 from imaging.measurement.expressions.definitions import Expression
 from imaging.measurement.expressions.evaluation import node_type
 from imaging.measurement.expressions.nodes import meaning_of
-from imaging.measurement.tiles import Observation, Tile
+from imaging.measurement.tiles import Tile
 
 BY_NAME = ("GaussNoise", "RandomNoise", "PyNode")  # equal definitions of other names have other values
 
@@ -219,37 +217,3 @@ class NodeProcess:
 
 def _is_bound(node) -> bool:
     return not isinstance(node, Node) or node.initialized()
-
-
-@contextmanager
-def meow_context(ns: NodeScope, observation: Observation):
-    """While it lasts Meow's Context is this observation's, in this scope. Nothing where no Meow has been imported."""
-    package = sys.modules.get("Meow")
-    if package is None or getattr(package, "Context", None) is None:
-        yield
-        return
-    context = package.Context
-    before = context.array, context.observation
-    if before[0] is None or before[1] is None or before[0].ns._nodes is not ns._nodes:
-        context.array, context.observation = _meow_objects(package, ns, observation)
-    try:
-        yield
-    finally:
-        context.array, context.observation = before
-
-
-def _meow_objects(package, ns: NodeScope, observation: Observation):
-    known = ns._evaluators.get("meow")
-    if known is None:
-        ns.time0 ** float(np.min(observation.time))
-        ns.time1 ** float(np.max(observation.time))
-        ns.freq0 ** float(np.min(observation.freq))
-        ns.freq1 ** float(np.max(observation.freq))
-        circular = observation.feeds == "circular"
-        positions = observation.positions
-        known = ns._evaluators["meow"] = (
-            package.IfrArray(ns, list(observation.stations), ms_uvw=True,
-                             positions=None if positions is None else np.asarray(positions)),
-            package.Observation(ns, circular=circular, linear=not circular, phase_centre=observation.phase_centre),
-        )  # fmt: skip
-    return known

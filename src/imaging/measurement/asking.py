@@ -166,7 +166,7 @@ class Asker:
         if sources is None:
             return literal.input_nodes(node, ifrs, stations)
         for x in sources:
-            literal.input_nodes(node(name_of(x)), ifrs, stations, f"DATA:{name_of(x)}")
+            literal.input_nodes(node(name_of(x)), ifrs, stations, literal.column_name(name_of(x)))
         return node
 
     def _common(self, term: Term, own: list) -> dict:

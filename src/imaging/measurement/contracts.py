@@ -268,6 +268,8 @@ def sky_array(jones: SkyJones, tile: Tile, name: str = "") -> tuple[np.ndarray, 
     """
     if isinstance(jones, ArrayJones) and jones.sources is not None:
         has = np.array([name_of(x) in jones.sources for x in tile.sources], bool)
+        if not has.any():
+            return np.ones((1, 1, 1, 1)), has
         some = (
             tile if has.all() else tile.with_sources([x for x, there in zip(tile.sources, has, strict=True) if there])
         )
@@ -276,7 +278,7 @@ def sky_array(jones: SkyJones, tile: Tile, name: str = "") -> tuple[np.ndarray, 
     has = np.array([any(map(_is_there, row)) for row in found], bool)
     there = [(x, row) for x, row, one in zip(tile.sources, found, has, strict=True) if one]
     if not there:
-        return np.ones((1, 1, 1, 1), complex), has
+        return np.ones((1, 1, 1, 1)), has
     names = [f"{name}({name_of(x)}, {p})" for x, _ in there for p in tile.stations]
     values, number = _values([one for _, row in there for one in row], names, tile), len(tile.stations)
     return _stacked([values[i : i + number] for i in range(0, len(values), number)]), has

@@ -122,14 +122,10 @@ def _array_term(node, tile):
 
 
 class Visibilities:
-    """Nodes (p, q) as rows: `evaluate(tile)` is a tree's. `before` are the nodes' inputs, bound to the column DATA."""
+    """Nodes (p, q) as rows: `evaluate(tile)` is a tree's."""
 
-    def __init__(self, nodes: Callable, ifrs: Sequence, source: Any = None):
-        self.source = source
+    def __init__(self, nodes: Callable, ifrs: Sequence):
         self.nodes = {tuple(map(name_of, ifr)): nodes(*ifr) for ifr in ifrs}
-
-    def bound(self) -> list:
-        return [pair for pair, node in self.nodes.items() if not isinstance(node, Node) or node.initialized()]
 
     def process(self, vis: np.ndarray, tile: Tile, columns: Mapping) -> np.ndarray:
         """vis (row, chan, 2, 2), changed where there are nodes."""
@@ -174,6 +170,11 @@ def column_of(vis: np.ndarray, tile: Tile) -> dict[tuple[int, int], np.ndarray]:
     return found
 
 
+def column_name(source: str) -> str:
+    """The column of a source's visibilities: columns have no lower case."""
+    return f"DATA:{source.encode().hex()}".upper()
+
+
 def input_nodes(node: Node, ifrs: Sequence, stations: Sequence, column: str = "DATA") -> Node:
     """Leaf nodes node(p, q) for the visibilities that a processor is given."""
     index = {name_of(p): i for i, p in enumerate(stations)}
@@ -187,8 +188,8 @@ def input_nodes(node: Node, ifrs: Sequence, stations: Sequence, column: str = "D
 class NodeProcess:
     """A processor of nodes as an ArrayProcess: `apply(vis, tile)`.
 
-    nodes(p, q), or nodes(x, p, q) where `sources` are given; they read what `input_nodes` made of the columns DATA or
-    DATA:x. toward: one source whose nodes have it for a qualifier, to be applied to visibilities without that axis.
+    nodes(p, q), or nodes(x, p, q) where `sources` are given; they read what `input_nodes` made of the column DATA, or
+    of the sources' columns.
     """
 
     def __init__(self, nodes: Node, ifrs: Sequence, sources: Sequence | None = None):
@@ -209,7 +210,7 @@ class NodeProcess:
         if None in self.parts:
             return self.parts[None].process(vis, tile, {"DATA": column_of(vis, tile)}), None
         names = [name_of(x) for x in tile.sources]
-        columns = {f"DATA:{x}": column_of(one, tile) for x, one in zip(names, vis, strict=True)}
+        columns = {column_name(x): column_of(one, tile) for x, one in zip(names, vis, strict=True)}
         for x, one in zip(names, vis, strict=True):
             self.parts[x].process(one, tile, columns)
         return vis, None

@@ -60,6 +60,7 @@ class MeqMaker(Asker, Recorder):
         self.bookmarks: list[dict] = []
         self._sources: list | None = None
         self._known: dict = {}
+        self._baselines: list | None = None
         self._closed = False
 
     def add_sky_models(self, modules, export_karma: bool = False) -> None:
@@ -296,7 +297,11 @@ class MeqMaker(Asker, Recorder):
         return self.context
 
     def _ifr_list(self, ifrs) -> list:
-        return self._observation().ifrs() if ifrs is None else list(ifrs)
+        if ifrs is not None:
+            return list(ifrs)
+        if self._baselines is None:
+            self._baselines = self._observation().ifrs()
+        return list(self._baselines)
 
     def _ifrs(self, ifrs) -> set | None:
         return None if ifrs is None else {tuple(map(name_of, pair)) for pair in ifrs}

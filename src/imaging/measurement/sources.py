@@ -35,7 +35,8 @@ class Located:
     def direction(self):
         if self._direction is None:
             l, m, _ = self._source.lmn(self._observation.phase_centre)
-            self._direction = _meow().LMDirection(self._ns, self._source.name, float(l), float(m))
+            with meow_context(self._ns, self._observation):
+                self._direction = _meow().LMDirection(self._ns, self._source.name, float(l), float(m))
         return self._direction
 
 

@@ -511,7 +511,8 @@ def test_C1_C3_C4_C8_what_a_module_is_asked(observation, sky, meow):
     assert is_node(sky_call["Jones"])
     assert not sky_call["Jones"].quals
     assert [x.name for x in sky_call["sources"]] == ["centre", "polarised", "odd"]
-    assert is_node(sky_call["sources"][1].direction.lm())
+    with maker._meow(maker.scope):
+        assert is_node(sky_call["sources"][1].direction.lm())
     assert sky_call["stations"] == uv_call["stations"] == dlm["stations"] == stations
     assert uv_call["sources"] is None
     assert (dlm["label"], dlm["tags"]) == ("Epe", "E")

@@ -37,8 +37,8 @@ class SkyTerm(Term):
     """Pointing module whose offsets the term is given."""
     subset: str = ""
     """Sources that have the term: names, patterns, =tag, tag<value; '' for all (docs/measurement.md)."""
-    per: str = "source"
-    """One term for each: source, model, or the value of a tag."""
+    unique: str = "source"
+    """A term for each source, one for the whole model, or the name of a tag: that of the source it names."""
 
 
 def _in_order(steps: tuple[str, ...]) -> tuple[str, ...]:

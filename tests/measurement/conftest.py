@@ -1,11 +1,17 @@
 """A small observation and plain modules to put into a measurement equation."""
 
+import importlib
+import importlib.util
+import os
+import sys
+
 import numpy as np
 import pytest
 
 from imaging.algorithms import simulation
 from imaging.algorithms.components import Component
 from imaging.image import lm_to_radec
+from imaging.measurement import compat
 from imaging.measurement.contracts import ArrayJones
 from imaging.measurement.sky.components import ComponentSky
 from imaging.measurement.tiles import Observation
@@ -76,3 +82,21 @@ class Fixed:
 @pytest.fixture
 def fixed():
     return Fixed
+
+
+@pytest.fixture
+def meow():
+    """Timba and a Meow, for modules written for MeqTrees: ours, or the Cattery's where it is installed."""
+    before, path, folder = set(sys.modules), list(sys.path), os.environ.get("FRINGEFLOW_CATTERY")
+    if folder:
+        sys.path[:0] = [folder, os.path.dirname(folder)]
+    compat.install()
+    if "Meow" not in sys.modules and importlib.util.find_spec("Meow") is None:
+        compat.uninstall()
+        pytest.skip("there is no Meow")
+    yield importlib.import_module("Meow")
+    compat.uninstall()
+    sys.path[:] = path
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] in ("Meow", "Cattery", "Siamese", "Calico"):
+            del sys.modules[name]

@@ -1,4 +1,4 @@
-"""predict, corrupt, correct on MeasurementSets: what was done is undone, to the accuracy of single-precision columns."""
+"""predict, corrupt, correct on MeasurementSets: what was done is undone, as far as single-precision columns hold it."""
 
 import numpy as np
 import pytest

@@ -25,7 +25,7 @@ def build(section, parts: tuple[str, ...] = LISTS, context: Observation | None =
             more = {}
             if part == "sky_jones":
                 pointing = entry["pointing"] and _make(entry["pointing"], entry["label"] + "pe")
-                more = {"pointing": pointing} if pointing else {}
+                more = {"pointing": pointing or None, "subset": entry["subset"] or None, "unique": entry["unique"]}
             term = adders[part](entry["label"], entry["module"], _make(entry, entry["label"]), **more)
             term.skip_correct = entry["skip_correct"]
     return maker

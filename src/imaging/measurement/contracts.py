@@ -12,96 +12,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from imaging.algorithms.jones import KINDS, as_kind
 from imaging.errors import ImagingError
+from imaging.measurement.expressions.definitions import Definition, Expression
+from imaging.measurement.expressions.options import declared
+from imaging.measurement.protocols import SkyJones, StationJones, StationPointings
 from imaging.measurement.tiles import Tile
 
 
 class ContractError(ImagingError):
     """A module, or what it returned, is not what its contract says."""
-
-
-@runtime_checkable
-class Jones(Protocol):
-    """One Jones matrix on a tile: (time | 1, chan | 1) and nothing (scalar), (2,) (diagonal) or (2, 2) behind."""
-
-    def evaluate(self, tile: Tile) -> np.ndarray: ...
-
-
-class StationJones(Protocol):
-    """J(p) is a Jones for every station p, or None: this station has no such term."""
-
-    def __call__(self, p: Any) -> Any: ...
-
-
-class SkyJones(Protocol):
-    """J(x) is a Station Jones, x a source or its name; J(x, p) is J(x)(p). None: this source has no such term."""
-
-    def __call__(self, x: Any, p: Any = None) -> Any: ...
-
-
-class StationPointings(Protocol):
-    """P(p) is a real pair (dl, dm), rad: numbers, or an object with `evaluate(tile)` -> (time | 1, chan | 1, 2)."""
-
-    def __call__(self, p: Any) -> Any: ...
-
-
-class SkyComponent(Protocol):
-    """A source: brightness(tile) is (time | 1, chan | 1, 2, 2) Jy, shape (ll, lm, mm) its second moments in rad^2."""
-
-    name: str
-    shape: tuple[float, float, float]
-
-    def lmn(self, phase_centre: tuple[float, float]) -> Sequence[float]: ...
-    def brightness(self, tile: Tile) -> np.ndarray: ...
-
-
-class PointingModule(Protocol):
-    """Returns Station Pointings, or None: no pointing errors."""
-
-    def compute_pointings(self, node, stations=None, tags=None, inspectors=None, **kw): ...
-
-
-class StationJonesModule(Protocol):
-    """Returns a Station Jones, or None: no such term."""
-
-    def compute_jones(self, Jones, stations=None, tags=None, inspectors=None, **kw): ...
-
-
-class SkyJonesModule(Protocol):
-    """Returns a Sky Jones good for every one of `sources`, or None. May put names into the set `solvable_sources`."""
-
-    def compute_jones(self, Jones, sources, stations=None, pointing_offsets=None, tags=None, inspectors=None,
-                      solvable_sources=None, **kw): ...  # fmt: skip
-
-
-class SkyModel(Protocol):
-    """source_list returns SkyComponents. It may have estimate_image_size(**kw): arcmin that hold them all."""
-
-    def source_list(self, **kw) -> list: ...
-
-
-class VisProcModule(Protocol):
-    """Processes nodes(p, q) from input_nodes(p, q). None: nothing was done."""
-
-    def process_visibilities(self, nodes, input_nodes, ifrs=None, tags=None, inspectors=None, **kw): ...
-
-
-class ReversibleVisProcModule(VisProcModule, Protocol):
-    """Also undoes what it does."""
-
-    def correct_visibilities(self, nodes, input_nodes, ifrs=None, tags=None, inspectors=None, **kw): ...
-
-
-class SkyVisProcModule(Protocol):
-    """The same for each source: nodes(x, p, q). A reversible one has one or both of correct_visibilities, with the
-    same arguments, and correct_visibilities_for_direction(nodes, input_nodes, source, ...)."""
-
-    def process_visibilities(self, nodes, input_nodes, sources, ifrs=None, tags=None, inspectors=None, **kw): ...
 
 
 ROLES = {
@@ -149,12 +73,12 @@ def call(function: Callable, /, *arguments, **keywords) -> Any:
     return function(*arguments, **keywords)
 
 
-def module_options(module: Any, which: str, declared: Callable[[Any, str], list] | None = None) -> list:
-    """The options of a module: its own `<which>_options()` or else, and only else, those `declared` in its scope."""
+def module_options(module: Any, which: str) -> list:
+    """The options of a module: its own `<which>_options()` or else, and only else, those declared in its file."""
     function = getattr(module, f"{which}_options", None)
     if callable(function):
         return list(function())
-    return list(declared(module, which)) if declared and inspect.ismodule(module) else []
+    return declared(module, which == "runtime") if inspect.ismodule(module) else []
 
 
 def is_solvable(module: Any) -> bool:
@@ -209,8 +133,16 @@ class ArrayJones:
         return _finite(value, self.name)
 
 
-class _Station:
+class _Leaf(Definition):
+    """One station's part of an array term: evaluated on tiles, and a node for the arithmetic of other modules."""
+
+    def __init__(self, vector: bool):
+        super().__init__("ArrayTerm", record={"leaf": self, "vector": vector})
+
+
+class _Station(_Leaf):
     def __init__(self, jones: ArrayJones, station: str, source: str | None = None):
+        super().__init__(vector=False)
         self.jones, self.station, self.source = jones, station, source
 
     def evaluate(self, tile: Tile) -> np.ndarray:
@@ -245,8 +177,9 @@ class ArrayPointings:
         return value.reshape((1,) * (4 - value.ndim) + value.shape)
 
 
-class _Pointing:
+class _Pointing(_Leaf):
     def __init__(self, pointings: ArrayPointings, station):
+        super().__init__(vector=True)
         self.pointings, self.station = pointings, station
 
     def evaluate(self, tile: Tile) -> np.ndarray:
@@ -276,12 +209,38 @@ class ArrayProcess:
 
 def value(jones: Any, tile: Tile, name: str = "") -> np.ndarray:
     """One Jones on a tile: (time | 1, chan | 1) and nothing, (2,) or (2, 2)."""
+    return _values([jones], [name], tile)[0]
+
+
+def _values(terms: Sequence, names: Sequence[str], tile: Tile) -> list[np.ndarray]:
+    """Each on the tile; those that are nodes all at once. None and nodes that nothing was bound to are the identity."""
+    made: list = [None] * len(terms)
+    nodes = []
+    for i, one in enumerate(terms):
+        if not _is_there(one):
+            made[i] = _ONE
+        elif isinstance(one, Expression) and not hasattr(one, "evaluate"):
+            nodes.append(i)
+        else:
+            made[i] = made[i - 1] if i and one is terms[i - 1] else _value(one, tile, names[i])
+    if nodes:
+        from imaging.measurement import literal
+
+        found = literal.jones_values([terms[i] for i in nodes], [names[i] for i in nodes], tile)
+        last = None
+        for i, array in zip(nodes, found, strict=True):
+            made[i] = array if array is last else _finite(array, names[i])
+            last = array
+    return made
+
+
+def _value(jones: Any, tile: Tile, name: str) -> np.ndarray:
     if not hasattr(jones, "evaluate"):
         constant = np.asarray(jones)
         if constant.dtype.kind in "biufc" and constant.shape in ((), (2,), (2, 2)):
             return _finite(constant[None, None], name)
-        raise ContractError(f"The Jones term {name} is neither a number, an array nor evaluated on tiles.",
-                            got=type(jones).__name__, expected="a number, (2,), (2, 2) or evaluate(tile)",
+        raise ContractError(f"The Jones term {name} is neither a number, an array, a node nor evaluated on tiles.",
+                            got=type(jones).__name__, expected="a number, (2,), (2, 2), a node or evaluate(tile)",
                             next_step="docs/measurement.md has examples")  # fmt: skip
     made = np.asarray(jones.evaluate(tile))
     if made.ndim not in (2, 3, 4) or made.shape[2:] not in ((), (2,), (2, 2)):
@@ -294,7 +253,12 @@ def station_array(jones: StationJones, tile: Tile, name: str = "") -> np.ndarray
     """A Station Jones on a tile, of either dialect: (1, station | 1, time | 1, chan | 1) and what the kind has."""
     if isinstance(jones, ArrayJones):
         return jones.array(tile)
-    return _stack([_or_one(jones(p), tile, f"{name}({p})") for p in tile.stations], 2)[None]
+    each = [jones(p) for p in tile.stations]
+    if not any(map(_is_there, each)):
+        raise ContractError(f"The Jones term {name} is there for no station.", got="none of its nodes is defined",
+                            expected="J(p) for each station", next_step="bind them, or return None: no such term"
+                            )  # fmt: skip
+    return _stacked([_values(each, [f"{name}({p})" for p in tile.stations], tile)])
 
 
 def sky_array(jones: SkyJones, tile: Tile, name: str = "") -> tuple[np.ndarray, np.ndarray]:
@@ -304,18 +268,20 @@ def sky_array(jones: SkyJones, tile: Tile, name: str = "") -> tuple[np.ndarray, 
     """
     if isinstance(jones, ArrayJones) and jones.sources is not None:
         has = np.array([name_of(x) in jones.sources for x in tile.sources], bool)
+        if not has.any():
+            return np.ones((1, 1, 1, 1)), has
         some = (
             tile if has.all() else tile.with_sources([x for x, there in zip(tile.sources, has, strict=True) if there])
         )
         return jones.array(some), has
     found = [[jones(x, p) for p in tile.stations] for x in tile.sources]
-    has = np.array([any(_is_there(one) for one in row) for row in found], bool)
-    rows = [
-        _stack([_or_one(one, tile, f"{name}({name_of(x)}, {p})") for p, one in zip(tile.stations, row, strict=True)], 2)
-        for x, row, there in zip(tile.sources, found, has, strict=True)
-        if there
-    ]
-    return (_stack(rows, 3) if rows else np.ones((1, 1, 1, 1), complex)), has
+    has = np.array([any(map(_is_there, row)) for row in found], bool)
+    there = [(x, row) for x, row, one in zip(tile.sources, found, has, strict=True) if one]
+    if not there:
+        return np.ones((1, 1, 1, 1)), has
+    names = [f"{name}({name_of(x)}, {p})" for x, _ in there for p in tile.stations]
+    values, number = _values([one for _, row in there for one in row], names, tile), len(tile.stations)
+    return _stacked([values[i : i + number] for i in range(0, len(values), number)]), has
 
 
 def pointing_array(pointings: StationPointings | None, tile: Tile) -> np.ndarray:
@@ -325,22 +291,41 @@ def pointing_array(pointings: StationPointings | None, tile: Tile) -> np.ndarray
     if isinstance(pointings, ArrayPointings):
         return pointings.array(tile)
     each = [pointings(p) for p in tile.stations]
-    made = [np.asarray(one.evaluate(tile) if hasattr(one, "evaluate") else one, float) for one in each]
+    if all(isinstance(one, Expression) and not hasattr(one, "evaluate") for one in each):
+        from imaging.measurement import literal
+
+        made = [np.moveaxis(one, 0, -1) for one in literal.evaluated(each, literal.node_tile(tile))]
+    else:
+        made = [np.asarray(one.evaluate(tile) if hasattr(one, "evaluate") else one, float) for one in each]
+    if any(one.shape[-1:] != (2,) for one in made):
+        raise ContractError("Pointings are no pairs (dl, dm).", got=[one.shape for one in made],
+                            expected="(2,) behind time and frequency", next_step="return Station Pointings"
+                            )  # fmt: skip
     return np.stack(np.broadcast_arrays(*[one.reshape((1,) * (3 - one.ndim) + one.shape) for one in made]))
+
+
+_ONE = np.ones((1, 1))
 
 
 def _is_there(jones) -> bool:
     return jones is not None and (not hasattr(jones, "initialized") or jones.initialized())
 
 
-def _or_one(jones, tile, name) -> np.ndarray:
-    return value(jones, tile, name) if _is_there(jones) else np.ones((1, 1))
-
-
-def _stack(values: list[np.ndarray], axes: int) -> np.ndarray:
-    """Along a new first axis, in the largest kind among them; `axes` is what stands before the kind."""
-    kind = KINDS[max(v.ndim for v in values) - axes]
-    return np.stack(np.broadcast_arrays(*(as_kind(v, kind, axes) for v in values)))
+def _stacked(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """(source, station) lists of values, in the largest kind of them; an axis is 1 where one array is all along it."""
+    if all(one is row[0] for row in rows for one in row):
+        rows = [row[:1] for row in rows]
+    if all(one is first for row in rows for one, first in zip(row, rows[0], strict=True)):
+        rows = rows[:1]
+    kind = KINDS[max(one.ndim for row in rows for one in row) - 2]
+    cells = [max(one.shape[axis] for row in rows for one in row) for axis in (0, 1)]
+    complex_ = any(np.iscomplexobj(one) for row in rows for one in row)
+    ends = (2,) * KINDS.index(kind)
+    whole = np.empty((len(rows), len(rows[0]), *cells, *ends), complex if complex_ else float)
+    for s, row in enumerate(rows):
+        for p, one in enumerate(row):
+            whole[s, p] = one if one.ndim - 2 == len(ends) else as_kind(one, kind, 2).astype(whole.dtype)
+    return whole
 
 
 def _finite(array: np.ndarray, name: str) -> np.ndarray:

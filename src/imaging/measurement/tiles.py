@@ -18,7 +18,7 @@ class Tile:
     stations (names); time (T,) MJD s; freq and width (F,) Hz; interval s; phase_centre rad; feeds "linear" or
     "circular"; positions (A, 3) ITRF m or None. Rows: antenna1, antenna2, time_index (row,) count from 0 within the
     tile, uvw (row, 3) m; stations_uvw (T, A, 3) m, None where the rows' uvw are not differences of stations'.
-    sources: objects with a `name`; lmn (S, 3) their direction cosines.
+    sources: objects with a `name`; lmn (S, 3) their direction cosines. seed: what random nodes start from.
 
     Arrays over (source, station, time, chan) are written with `l`, `m`, `n` (S, 1, 1, 1), `t` (T, 1) and `nu` (F,).
     """
@@ -38,6 +38,7 @@ class Tile:
     positions: np.ndarray | None = None
     sources: tuple = ()
     lmn: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    seed: int = 0
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -65,8 +66,10 @@ class Tile:
         return self.lmn[:, 2, None, None, None]
 
     def with_sources(self, sources: Sequence) -> Tile:
-        """The same times and channels toward other sources, each with `lmn(phase_centre)`."""
-        lmn = np.array([source.lmn(self.phase_centre) for source in sources], float).reshape(-1, 3)
+        """The same times and channels toward other sources, each with `lmn(phase_centre)`, or `mean_lmn(tile)`."""
+        lmn = np.array([
+            x.mean_lmn(self) if hasattr(x, "mean_lmn") else x.lmn(self.phase_centre) for x in sources
+        ], float).reshape(-1, 3)  # fmt: skip
         return replace(self, sources=tuple(sources), lmn=lmn)
 
     def motion(self) -> np.ndarray:

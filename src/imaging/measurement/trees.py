@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from imaging.algorithms import jones as algebra
 from imaging.algorithms import rime
 from imaging.log import logger
-from imaging.measurement import contracts
+from imaging.measurement import contracts, literal
 from imaging.measurement.contracts import ArrayProcess, name_of
+from imaging.measurement.expressions.definitions import Expression
+from imaging.measurement.terms import sky_term
 from imaging.measurement.tiles import Tile
 
 MEMORY = 2**26  # bytes of Jones matrices at a time
@@ -19,12 +22,13 @@ MEMORY = 2**26  # bytes of Jones matrices at a time
 class Tree:
     """Visibilities to be evaluated: `evaluate(tile)` gives (vis (row, chan, 2, 2), flag (row, chan))."""
 
-    def __init__(self, function: Callable | None, ifrs: set | None = None):
-        self.function, self.ifrs = function, ifrs
-        self.singular = 0
+    def __init__(self, function: Callable | None, ifrs: set | None = None, seed: int = 0):
+        self.function, self.ifrs, self.seed = function, ifrs, seed
+        self.singular = self.out_of_bounds = 0
 
     def evaluate(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         """Rows of other baselines than the tree's are 0 and flagged."""
+        tile = replace(tile, seed=self.seed)
         if self.ifrs is None:
             return self.function(tile)
         names = [name_of(p) for p in tile.stations]
@@ -47,6 +51,17 @@ class Tree:
             logger.warning("%d samples are left uncorrected: a Jones matrix has no inverse", bad.sum())
         return bad if flag_jones else np.zeros_like(bad)
 
+    def outside(self, terms, tile: Tile) -> np.ndarray:
+        """Flags (row, chan) of matrices out of their terms' bounds."""
+        flag = no_flags(tile)
+        for term, jones in terms:
+            if term.bounds is not None:
+                bad = term.bounds.outside(contracts.station_array(jones, tile, term.label))[0]
+                bad = np.broadcast_to(bad, tile.shape[1:])
+                flag |= bad[tile.antenna1, tile.time_index] | bad[tile.antenna2, tile.time_index]
+        self.out_of_bounds += int(flag.sum())
+        return flag
+
 
 class Data:
     """A tree of given visibilities (row, chan, 2, 2) of one tile, or a function that returns a tile's."""
@@ -57,6 +72,13 @@ class Data:
     def evaluate(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         vis = self.vis(tile) if callable(self.vis) else self.vis
         return vis, no_flags(tile) if self.flag is None else self.flag
+
+
+def as_tree(visibilities, ifrs):
+    """A tree: what has `evaluate`, or nodes (p, q) for each of ifrs. None is none."""
+    if visibilities is None or (hasattr(visibilities, "evaluate") and not isinstance(visibilities, Expression)):
+        return visibilities
+    return literal.Visibilities(visibilities, ifrs)
 
 
 def empty(tile: Tile) -> np.ndarray:
@@ -87,21 +109,27 @@ def sky_product(terms, tile: Tile) -> np.ndarray:
     """E_m … E_1 on a tile, (source, station, time, chan); the identity where a source has no such term."""
     product = np.ones((1, 1, 1, 1), complex)
     for term, jones in terms:
-        mine = np.array([term.applies_to(x) for x in tile.sources], bool)
-        some = tile if mine.all() else tile.with_sources([x for x in tile.sources if term.applies_to(x)])
-        if not mine.any():
+        array, has = sky_term(term, jones, tile)
+        if not has.any():
             continue
-        array, has = contracts.sky_array(jones, some, term.label)
-        if not has.all() or not mine.all():
-            mine[mine] = has
-            if not mine.any():
-                continue
+        if not has.all():
             kind = algebra.kind_of(array)
-            whole = algebra.as_kind(np.ones((len(mine), *array.shape[1:4]), complex), kind)
-            whole[mine] = array
+            whole = algebra.as_kind(np.ones((len(has), *array.shape[1:4]), complex), kind)
+            whole[has] = array
             array = whole
         product = algebra.multiply(array, product)
-    return product
+    return with_drifts(product, tile)
+
+
+def with_drifts(product: np.ndarray, tile: Tile) -> np.ndarray:
+    """Times the phases of sources that move, beside those toward the tile's directions."""
+    moving = [s for s, x in enumerate(tile.sources) if hasattr(x, "drift")]
+    if not moving:
+        return product
+    drifts = np.ones(tile.shape, complex)
+    for s in moving:
+        drifts[s] = tile.sources[s].drift(tile, tile.lmn[s])
+    return algebra.multiply(drifts, product)
 
 
 def add_block(vis, tile: Tile, sky, per_source, smearing: bool, decompose: bool | None) -> np.ndarray:

@@ -25,8 +25,9 @@ class Inspected:
         if not self.path:
             return
         sources = maker.get_source_list()
-        for name, function in maker.get_inspectors():
+        for name, function in maker.inspector_functions().items():
             values = np.asarray(function(tile.with_sources(sources)))
+            values = values[None] if values.ndim == 2 else values  # of stations
             shape = (*values.shape[:2], len(tile.time), *values.shape[3:])
             self.parts[f"{name}{key}"].append(np.broadcast_to(values, shape))
         self.parts[f"time{key}"].append(tile.time)

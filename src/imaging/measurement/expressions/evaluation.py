@@ -23,6 +23,7 @@ class Tile:
     time (T,) MJD s (UTC), frequency (F,) Hz : cell centres. time_width (T,) s, frequency_width (F,) Hz.
     columns : by name, then by (p, q) station indices: UVW (3, T) in m, visibilities (2, 2, T, F).
     seed, number : what random nodes start from; `number` is the tile's place in the observation.
+    origin : what the cells are of, for nodes of arrays.
     """
 
     time: np.ndarray
@@ -32,6 +33,7 @@ class Tile:
     columns: Mapping[str, Mapping[tuple[int, int], np.ndarray]] = field(default_factory=dict)
     seed: int = 0
     number: int = 0
+    origin: object = None
 
     def __post_init__(self):
         self.time, self.frequency = np.atleast_1d(self.time), np.atleast_1d(self.frequency)
@@ -88,16 +90,19 @@ class Evaluator:
             if kind.varies or any(child in varying for child in node.definition.children):
                 varying.add(node)
         self._varying = varying
+        self._spent = _last_uses(self.nodes, {*self.roots} | {node for node in self.nodes if node not in varying})
 
     def __call__(self, tile: Tile) -> list[np.ndarray]:
         """The roots' values, (dims..., T or 1, F or 1) each."""
         values = dict(self._constant)
         values[None] = None
-        for node, kind in zip(self.nodes, self._types, strict=True):
+        for node, kind, spent in zip(self.nodes, self._types, self._spent, strict=True):
             if node not in values:
                 values[node] = self._value(node, kind, tile, [values[child] for child in node.definition.children])
                 if node not in self._varying:
                     self._constant[node] = values[node]
+            for child in spent:
+                del values[child]
         return [values[root] for root in self.roots]
 
     def _value(self, node, kind, tile, children):
@@ -123,6 +128,16 @@ class Evaluator:
         if value.ndim == 3 and len(value) == 1:  # a vector of one is a scalar
             return value[0]
         return value if value.ndim >= 2 else value.reshape(1, 1)
+
+
+def _last_uses(nodes, kept) -> list[tuple]:
+    """For each node the children that no later one uses, but for those that are `kept`."""
+    seen, spent = set(kept), []
+    for node in reversed(nodes):
+        last = {child for child in node.definition.children if child is not None} - seen
+        seen |= last
+        spent.append(tuple(last))
+    return spent[::-1]
 
 
 def evaluate(nodes, tile: Tile):

@@ -68,7 +68,7 @@ class Node(Expression):
         if self.definition is None:
             self.definition = definition
             self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else None
-        elif _key(self.definition) != _key(definition):
+        elif meaning_of(self.definition) != meaning_of(definition):
             raise NodeRedefinedError(
                 f"The node {self.name} is defined twice, and differently.",
                 got=f"{_sentence(definition)} in {frame.f_code.co_filename}:{frame.f_lineno}" if frame else definition,
@@ -165,6 +165,7 @@ class NodeScope:
         set_("_kwquals", kwquals or {})
         set_("_nodes", parent._nodes if parent is not None else {})
         set_("_unnamed", parent._unnamed if parent is not None else {})
+        set_("_evaluators", parent._evaluators if parent is not None else {})
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -218,7 +219,7 @@ class NodeScope:
         if meaning is None or isinstance(meaning, Node):
             return meaning
         definition = self._resolved(meaning)
-        key = _key(definition)
+        key = meaning_of(definition)
         node = self._unnamed.get(key)
         if node is None:
             inside = ",".join(child.name if child else "" for child in definition.children)
@@ -249,7 +250,8 @@ class NodeScope:
         )  # fmt: skip
 
 
-def _key(definition):
+def meaning_of(definition) -> tuple:
+    """What is equal for definitions that say the same."""
     return definition.class_name, definition.children, _frozen(definition.record)
 
 

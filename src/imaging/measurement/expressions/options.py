@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from weakref import WeakKeyDictionary
 
 from imaging.measurement.expressions.errors import OptionError
 
@@ -338,10 +339,24 @@ def TDLStealOptions(module, is_runtime=False):
     path = getattr(module, "__file__", None)
     if path is None:
         return []
-    owner, declared = _owner(path), _declared[bool(is_runtime)]
-    stolen = [item for who, item in declared if who == owner]
-    declared[:] = [pair for pair in declared if pair[0] != owner]
+    owner, there = _owner(path), _declared[bool(is_runtime)]
+    stolen = [item for who, item in there if who == owner]
+    there[:] = [pair for pair in there if pair[0] != owner]
     return stolen
+
+
+_taken: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def declared(module, is_runtime=False) -> list:
+    """The options that a module's file has declared so far, each time anew; they are taken off the list."""
+    taken = _taken.setdefault(module, {False: [], True: []})[bool(is_runtime)]
+    path = getattr(module, "__file__", None)
+    if path is not None:
+        owner, there = _owner(path), _declared[bool(is_runtime)]
+        taken += [item for who, item in there if who == owner]
+        there[:] = [pair for pair in there if pair[0] != owner]
+    return list(taken)
 
 
 def symbols(items) -> dict[str, Option]:

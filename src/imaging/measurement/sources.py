@@ -1,0 +1,173 @@
+"""Sources as both dialects know them, and the observation as Meow's Context.
+
+Modules that make nodes ask a source for its direction's nodes; arrays want `lmn`, `brightness` and `shape`.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from contextlib import contextmanager
+
+import numpy as np
+
+from imaging.measurement import literal
+from imaging.measurement.contracts import ContractError
+from imaging.measurement.expressions import NodeScope
+from imaging.measurement.expressions import Tile as NodeTile
+from imaging.measurement.expressions.definitions import NUMBERS
+from imaging.measurement.tiles import Observation, Tile
+from imaging.units import SPEED_OF_LIGHT
+
+
+class Located:
+    """A source of arrays for modules that make nodes: all that it is, and a `direction`."""
+
+    def __init__(self, source, ns: NodeScope, observation: Observation):
+        self._source, self._ns, self._observation, self._direction = source, ns, observation, None
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._source, name)
+
+    @property
+    def direction(self):
+        if self._direction is None:
+            l, m, _ = self._source.lmn(self._observation.phase_centre)
+            with meow_context(self._ns, self._observation):
+                self._direction = _meow().LMDirection(self._ns, self._source.name, float(l), float(m))
+        return self._direction
+
+
+class NodeSource:
+    """A source of nodes (Meow's SkyComponent) for arrays: what `protocols.SkyComponent` says.
+
+    Where its direction changes with time `lmn` is that of the middle of a tile, and `drift` are the phases beside it.
+    """
+
+    def __init__(self, component, ns: NodeScope):
+        self.component_nodes, self.name = component, component.name
+        static = component.direction.lmn_static()
+        self._lmn = None if static is None else tuple(map(float, static))
+        self._track = None if static is not None else component.direction.lmn()
+        if not hasattr(component, "brightness"):
+            raise ContractError(f"The source {self.name} has no brightness of its own.", got=type(component).__name__,
+                                expected="points and Gaussians", next_step="take it out of the sky model")  # fmt: skip
+        light = component.brightness()
+        self._light = np.asarray(light) if isinstance(light, NUMBERS) else literal.as_node(light)
+        self.shape = _moments(component)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name in ("component_nodes", "component", "mean_lmn"):
+            raise AttributeError(name)
+        return getattr(self.component_nodes, name)
+
+    def lmn(self, phase_centre=None):
+        if self._lmn is None:
+            raise ContractError(f"The source {self.name} moves.", got="lmn(phase_centre)", expected="mean_lmn(tile)")
+        return self._lmn
+
+    def brightness(self, tile: Tile) -> np.ndarray:
+        """(time | 1, chan | 1, 2, 2) Jy."""
+        if isinstance(self._light, np.ndarray):
+            return (self._light * np.eye(2))[None, None]
+        value = literal.evaluated([self._light], literal.node_tile(tile))[0]
+        if value.ndim == 2:
+            return value[..., None, None] * np.eye(2)
+        return np.moveaxis(value, (0, 1), (2, 3))
+
+
+class MovingSource(NodeSource):
+    """A NodeSource whose direction is a node."""
+
+    def track(self, tile: Tile) -> np.ndarray:
+        """(time | 1, chan | 1, 3)."""
+        return np.moveaxis(literal.evaluated([literal.as_node(self._track)], literal.node_tile(tile))[0], 0, -1)
+
+    def mean_lmn(self, tile: Tile) -> np.ndarray:
+        l, m = self.track(tile)[..., :2].mean((0, 1))
+        return np.array([l, m, np.sqrt(1 - l * l - m * m)])
+
+    def drift(self, tile: Tile, lmn) -> np.ndarray:
+        """What the fringe lacks toward `lmn`, as a scalar Jones term: (station, time, chan)."""
+        if tile.stations_uvw is None:
+            raise ContractError(f"The source {self.name} moves, and the stations have no coordinates.",
+                                got="uvw that are no differences of stations'", expected="uvw of stations",
+                                next_step="take it out of the sky model")  # fmt: skip
+        apart = self.track(tile) - lmn
+        path = np.einsum("tac,tfc->atf", tile.stations_uvw, np.broadcast_to(apart, (len(tile.time), *apart.shape[1:])))
+        return np.exp(2j * np.pi / SPEED_OF_LIGHT * path * tile.freq)
+
+
+def for_arrays(source, ns: NodeScope):
+    """The source itself, or a NodeSource of Meow's."""
+    if not hasattr(source, "direction") or isinstance(source, (Located, NodeSource)):
+        return source
+    return (NodeSource if source.direction.lmn_static() is not None else MovingSource)(source, ns)
+
+
+def for_nodes(source, ns: NodeScope, observation: Observation):
+    """The source itself where it has a direction, or a Located one."""
+    return source if hasattr(source, "direction") else Located(source, ns, observation)
+
+
+def _moments(component) -> tuple[float, float, float]:
+    """Second moments (ll, lm, mm), rad^2, of Meow's FWHM sin(PA), FWHM cos(PA), minor/major; 0 of a point."""
+    if not hasattr(component, "shape_static"):
+        return 0.0, 0.0, 0.0
+    known = component.shape_static()
+    if not known:
+        nodes = [literal.as_node(node) for node in component.shape()]
+        known = [float(v.item()) for v in literal.evaluated(nodes, NodeTile([0.0], [1.0]))]
+    along_l, along_m, ratio = known
+    unit = 1 / (8 * np.log(2))
+    across = ratio**2 * unit
+    return (
+        float(along_l**2 * unit + along_m**2 * across), float(along_l * along_m * (unit - across)),
+        float(along_m**2 * unit + along_l**2 * across),
+    )  # fmt: skip
+
+
+def _meow():
+    """The Meow that modules import, or ours."""
+    if "Meow" in sys.modules:
+        return sys.modules["Meow"]
+    from imaging.measurement.meow import context, directions, observation
+
+    return types.SimpleNamespace(
+        Context=context, LMDirection=directions.LMDirection, IfrArray=observation.IfrArray,
+        Observation=observation.Observation,
+    )  # fmt: skip
+
+
+@contextmanager
+def meow_context(ns: NodeScope, observation: Observation):
+    """While it lasts Meow's Context is this observation's, in this scope."""
+    try:
+        package = _meow()
+    except ImportError:
+        yield
+        return
+    context = package.Context
+    before = context.array, context.observation
+    if None in before or before[0].ns._nodes is not ns._nodes:
+        context.set(*_context_of(package, ns, observation))
+    try:
+        yield
+    finally:
+        context.array, context.observation = before
+
+
+def _context_of(package, ns: NodeScope, observation: Observation):
+    known = ns._evaluators.get(id(package))
+    if known is None:
+        for name, numbers in (("time", observation.time), ("freq", observation.freq)):
+            ns[name + "0"] ** float(np.min(numbers))
+            ns[name + "1"] ** float(np.max(numbers))
+        circular, positions = observation.feeds == "circular", observation.positions
+        known = ns._evaluators[id(package)] = (
+            package.IfrArray(ns, list(observation.stations), ms_uvw=True, positions=positions),
+            package.Observation(ns, circular=circular, linear=not circular, phase_centre=observation.phase_centre),
+        )  # fmt: skip
+    return known

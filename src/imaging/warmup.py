@@ -75,8 +75,9 @@ def _measurement() -> None:
 
     p, q, time = np.array([0]), np.array([1]), np.array([0])
     rows = {"antenna1": p, "antenna2": q, "time": time, "uvw": np.ones((1, 3)), "freq": np.array([1e9, 2e9])}
-    vis, source = np.zeros((1, 2, 2, 2), complex), rime.brightness(np.ones((1, 1, 1, 4)))
-    for jones in (np.ones((1, 1, 1, 1)), np.ones((1, 1, 1, 1, 2))):
-        for stations in (None, np.zeros((1, 2, 3))):
-            rime.add_sources(vis, np.zeros((1, 3)), source, jones, stations_uvw=stations, **rows)
-    apply_stations(vis, np.ones((1, 1, 1, 2, 2), complex), p, q, time)
+    vis = np.zeros((1, 2, 2, 2), complex)
+    for jones in (np.ones((1, 1, 1, 1, *ends), complex) for ends in ((), (2,), (2, 2))):
+        apply_stations(vis, jones[0], p, q, time)
+        for light in (np.ones((1, 1, 1, 2, 2)), np.eye(2)[None, None, None]):
+            for stations in (None, np.zeros((1, 2, 3))):
+                rime.add_sources(vis, np.zeros((1, 3)), light, jones, stations_uvw=stations, **rows)

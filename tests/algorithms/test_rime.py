@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from imaging.algorithms import rime
 from imaging.algorithms.jones import as_kind
@@ -94,16 +92,40 @@ def predict_one(arguments, freq):
     return vis
 
 
-@given(
-    st.lists(st.floats(-10, 10, allow_subnormal=False), min_size=4, max_size=4), st.sampled_from(["linear", "circular"])
-)
-@settings(max_examples=200, deadline=None)
-def test_roots_rebuild_any_brightness(stokes, feeds):
-    matrix = rime.brightness(stokes, feeds)
-    root, sign = rime.roots(matrix)
-    np.testing.assert_allclose((root * sign) @ root.conj().T, matrix, atol=1e-13)
-    if stokes[0] > np.linalg.norm(stokes[1:]):
-        assert (sign > 0).all()
+def test_unpolarised_sources_among_polarised_ones():
+    arguments = case(9, (9, STATIONS, TIMES, CHANNELS), "diagonal")
+    arguments["brightness"][::2] = arguments["brightness"][::2, ..., :1, :1] * np.eye(2)
+    agree(predict(**arguments), plain(**arguments))
+
+
+def test_pairs_of_stations():
+    p, q, t = np.array([2, 0, 1, 0, 0]), np.array([0, 1, 1, 1, 1]), np.array([1, 0, 1, 1, 1])
+    pairs = rime.find_pairs(p, q, t, 3, 2)
+    found = {(first, int(pairs.stations[i]), *map(int, pairs.rows[i])) for first in range(3)
+             for i in range(pairs.starts[first], pairs.starts[first + 1])}  # fmt: skip
+    assert found == {(0, 1, 1, 3), (0, 1, -1, 4), (1, 1, -1, 2), (2, 0, -1, 0)}
+
+
+def test_rows_that_are_there_twice_or_not_at_all():
+    arguments = case(3, (3, STATIONS, TIMES, CHANNELS))
+    rows = np.append(np.flatnonzero(T != 1)[::2], [0, 0, 4])
+    moved = {name: arguments[name][rows] for name in ("antenna1", "antenna2", "time", "uvw")}
+    for way in (arguments["stations_uvw"], None):
+        vis = np.zeros((len(rows), CHANNELS, 2, 2), complex)
+        rime.add_sources(vis, **arguments | moved | {"stations_uvw": way})
+        agree(vis, plain(**arguments)[rows])
+
+
+def test_what_runs_at_once_does_not_matter():
+    arguments, done = case(40, (40, STATIONS, TIMES, CHANNELS)), []
+
+    def backwards(function, items):
+        done.append(len(items))
+        for item in items[::-1]:
+            function(*item)
+
+    np.testing.assert_array_equal(predict(**arguments, run=backwards), predict(**arguments))
+    assert done[0] > 1
 
 
 def test_brightness_of_linear_and_circular_feeds():
@@ -134,4 +156,4 @@ def test_the_order_of_rows_and_sources_and_the_direction_of_baselines():
         predict(**arguments | {name: arguments[name][sources] for name in ("lmn1", "brightness", "jones")}), vis, 1e-14
     )
     turned = arguments | {"antenna1": Q, "antenna2": P, "uvw": -arguments["uvw"]}
-    np.testing.assert_array_equal(predict(**turned), vis.conj().swapaxes(2, 3))
+    agree(predict(**turned), vis.conj().swapaxes(2, 3), 1e-14)

@@ -30,6 +30,11 @@ def as_kind(jones: np.ndarray, kind: str, axes: int = 4) -> np.ndarray:
     return full
 
 
+def some_sources(jones: np.ndarray, which) -> np.ndarray:
+    """The matrices of the sources `which` (bool); no copy where it is all of them."""
+    return jones if jones.shape[0] == 1 or which.all() else jones[which]
+
+
 def multiply(left: np.ndarray, right: np.ndarray, axes: int = 4) -> np.ndarray:
     """The matrix products left right, of the smallest kind that holds them."""
     kind = max(kind_of(left, axes), kind_of(right, axes), key=KINDS.index)

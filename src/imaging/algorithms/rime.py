@@ -1,19 +1,24 @@
 """Visibilities of many sources through Jones matrices, by the faster of two ways that are both exact.
 
 V_pq = sum_s J_ps K_ps B_s K_qs^H J_qs^H (Smirnov 2011, A&A 527, A106). For points the sum is a product of matrices,
-V = Z Z^H at each time and frequency with Z = [J_ps K_ps B_s^(1/2)], as in matvis (Kittiwisit et al. 2025): BLAS does
-it. Gaussians, smeared sources and baselines whose uvw are not differences of stations' go row by row.
+X Y^H at each time and frequency with Y_ps = J_ps K_ps and X_ps = Y_ps B_s, so that fringes and Jones matrices cost what
+stations do, not baselines, as in matvis (Kittiwisit et al. 2025). Gaussians, smeared sources and baselines whose uvw
+are not differences of stations' go row by row.
 """
 
 from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from imaging.algorithms import jones as algebra
 from imaging.units import SPEED_OF_LIGHT
 
-CACHE = 2**21  # bytes of Z at a time
-CHANNELS = 16  # the fringe's recurrence begins anew as often
+PARTS = 16  # into which times and channels are divided for threads
 CONSISTENT = 1e-6  # m: uvw this near to differences of stations' coordinates are such differences
 
 
@@ -26,29 +31,6 @@ def brightness(stokes, feeds: str = "linear") -> np.ndarray:
     made[..., 0, 0], made[..., 1, 1] = i + q, i - q
     made[..., 0, 1], made[..., 1, 0] = u + 1j * v, u - 1j * v
     return made
-
-
-def roots(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hermitian matrix (…, 2, 2) = R diag(sign) R^H: R, and the signs (…, 2) of its two columns.
-
-    Columns are eigenvectors times the root of |eigenvalue|: any brightness has them, polarised by more than its
-    intensity or negative too.
-    """
-    mean, z = (matrix[..., 0, 0] + matrix[..., 1, 1]).real / 2, (matrix[..., 0, 0] - matrix[..., 1, 1]).real / 2
-    corner = matrix[..., 1, 0]
-    length = np.sqrt(z**2 + np.abs(corner) ** 2)
-    polarised = length > 0
-    z, corner = np.where(polarised, z / np.where(polarised, length, 1), 1.0), corner / np.where(polarised, length, 1)
-    upper = z >= 0
-    scale = 1 / np.sqrt(2 * (1 + np.abs(z)))
-    first = np.where(upper, 1 + z, np.conj(corner)) * scale
-    second = np.where(upper, corner, 1 - z) * scale
-    values = np.stack([mean + length, mean - length], -1)
-    made = np.empty(matrix.shape, complex)
-    made[..., 0, 0], made[..., 1, 0] = first, second
-    made[..., 0, 1], made[..., 1, 1] = -np.conj(second), np.conj(first)
-    made *= np.sqrt(np.abs(values))[..., None, :]
-    return made, np.sign(values)
 
 
 def station_uvw(uvw, antenna1, antenna2, time, stations: int) -> tuple[np.ndarray, float]:
@@ -73,99 +55,120 @@ def station_uvw(uvw, antenna1, antenna2, time, stations: int) -> tuple[np.ndarra
     return found, misfit
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of stations in some rows: station p makes them with stations[starts[p] : starts[p + 1]].
+
+    rows (pair, time): which row a pair is at a time, -1 for none. A pair that is twice in a time is two pairs.
+    """
+
+    stations: np.ndarray
+    starts: np.ndarray
+    rows: np.ndarray
+
+
+def find_pairs(antenna1, antenna2, time, stations: int, times: int) -> Pairs:
+    """Of antenna1, antenna2 and time (row,), which count from 0."""
+    pair, order = antenna1 * stations + antenna2, np.arange(len(time))
+    there = time * stations**2 + pair
+    if (np.diff(there) < 0).any():
+        order = np.argsort(there, kind="stable")
+        there = there[order]
+    new = np.diff(there, prepend=-1) > 0
+    again = np.arange(len(there)) - np.maximum.accumulate(np.where(new, np.arange(len(there)), 0))
+    known, index = np.unique(pair[order] + stations**2 * again, return_inverse=True)
+    sorting = np.argsort(known % stations**2, kind="stable")
+    known = known[sorting] % stations**2
+    rows = np.full((len(known), times), -1)
+    rows[np.argsort(sorting)[index], time[order]] = order
+    return Pairs(known % stations, np.searchsorted(known // stations, np.arange(stations + 1)), rows)
+
+
 def add_sources(
     vis, lmn1, brightness, jones, *, antenna1, antenna2, time, uvw, freq,
-    stations_uvw=None, shape=None, motion=None, width=None,
+    stations_uvw=None, shape=None, motion=None, width=None, pairs: Pairs | None = None, run=None,
 ):  # fmt: skip
     """Add to vis (row, chan, 2, 2) complex128 the visibilities of sources.
 
     lmn1 (source, 3): l, m, n - 1. brightness (source, time | 1, chan | 1, 2, 2) Jy. jones of any kind
     (`algorithms.jones`). antenna1, antenna2, time (row,): indices into the axes of jones. uvw (row, 3) m, freq (chan,)
-    Hz. stations_uvw (time, station, 3) allows the product over stations; without it all goes by rows. shape (source,
-    3): second moments ll, lm, mm of Gaussians, rad^2. motion (row, 3) m and width (chan,) Hz: what is averaged over.
+    Hz. stations_uvw (time, station, 3) allows sums over stations; without it all goes by rows. shape (source, 3):
+    second moments ll, lm, mm of Gaussians, rad^2. motion (row, 3) m and width (chan,) Hz: what is averaged over.
+    pairs: of the rows, where they are known. run(function, list of arguments) calls compiled functions, which may be
+    at the same time: the visibilities do not depend on it.
     """
-    lmn1, wavenumber = np.ascontiguousarray(lmn1, float), 2 * np.pi * np.asarray(freq, float) / SPEED_OF_LIGHT
+    lmn1 = np.ascontiguousarray(lmn1, float)
     if not len(lmn1) or not vis.size:
         return
-    smeared = motion is not None or width is not None
-    extended = np.zeros(len(lmn1), bool) if shape is None else np.asarray(shape).any(1)
-    by_rows = extended | (smeared or stations_uvw is None)
-    if not by_rows.all():  # what is not Hermitian has no root
-        by_rows |= (
-            np.abs(brightness - brightness.conj().swapaxes(3, 4)).max((1, 2, 3, 4)) > 1e-15 * np.abs(brightness).max()
+    if pairs is None:
+        counts = (max(jones.shape[1], antenna1.max() + 1, antenna2.max() + 1), max(jones.shape[2], time.max() + 1))
+        pairs = find_pairs(antenna1, antenna2, time, *(counts if stations_uvw is None else stations_uvw.shape[1::-1]))
+    if not vis.flags.c_contiguous:
+        raise ValueError("vis has to be in C order: it is added to in place")
+    light, extended = np.asarray(brightness, complex), np.zeros(len(lmn1), bool)
+    if shape is not None:
+        extended = np.asarray(shape).any(1)
+    by_rows = extended | (motion is not None or width is not None or stations_uvw is None)
+    scalar = np.zeros(len(lmn1), bool)
+    if algebra.kind_of(jones) != "full":
+        scalar = ((light[..., 0, 1] == 0) & (light[..., 1, 0] == 0) & (light[..., 0, 0] == light[..., 1, 1])).all(
+            (1, 2)
         )
-    rows = {"antenna1": antenna1, "antenna2": antenna2, "time": time}
-    if not by_rows.all():
-        _by_stations(
-            vis, lmn1[~by_rows], brightness[~by_rows], _some(jones, ~by_rows), stations_uvw, wavenumber, **rows
-        )
-    if by_rows.any():
+    work = _Work(vis, pairs, np.asarray(freq, float) / SPEED_OF_LIGHT, run or _one_by_one)
+    for which, unpolarised in itertools.product((False, True), (False, True)):
+        some = (by_rows == which) & (scalar == unpolarised)
+        if not some.any():
+            continue
+        matrices = algebra.some_sources(jones, some)
+        brightness = light[some][..., 0, 0] if unpolarised else light[some]
+        if which:
+            moments = np.zeros((0, 3)) if shape is None or not extended[some].any() else np.asarray(shape, float)[some]
+            work.add_rows(lmn1[some], brightness, matrices, uvw, moments, motion, width)
+        else:
+            work.add_stations(lmn1[some], brightness, matrices, stations_uvw)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the kernels are given besides sources."""
+
+    vis: np.ndarray
+    pairs: Pairs
+    turns: np.ndarray
+    run: Callable
+
+    def add_stations(self, lmn1, light, jones, stations_uvw):
         from imaging.kernels import rime
 
-        moments = np.zeros((len(lmn1), 3)) if shape is None else np.asarray(shape, float)
-        motion = np.zeros((len(uvw), 3)) if motion is None else np.ascontiguousarray(motion, float)
-        change = np.zeros(len(freq)) if width is None else 2 * np.pi * np.asarray(width, float) / SPEED_OF_LIGHT
-        rime.add_rows(vis, _complex(algebra.as_kind(_some(jones, by_rows), "full")), _complex(brightness[by_rows]),
-                      lmn1[by_rows], moments[by_rows], np.ascontiguousarray(uvw, float), motion, antenna1, antenna2,
-                      time, wavenumber, change, evenly_spaced(wavenumber))  # fmt: skip
+        self._in_parts(rime.add_stations, lmn1, light, jones, stations_uvw)
+
+    def add_rows(self, lmn1, light, jones, uvw, shape, motion, width):
+        from imaging.kernels import rime
+
+        motion = np.zeros((0, 3)) if motion is None else np.ascontiguousarray(motion, float)
+        width = np.zeros(0) if width is None else np.asarray(width, float) / SPEED_OF_LIGHT
+        self._in_parts(rime.add_rows, lmn1, light, jones, uvw, shape, motion, width)
+
+    def _in_parts(self, kernel, lmn1, light, jones, uvw, *more):
+        from imaging.kernels.rime_lanes import LANES
+
+        jones, light = _flat(jones, 4), _flat(light[:, None], 4)
+        products = 8 if len(jones[0]) == 8 else 4 if len(light[0]) == 8 else len(jones[0]) // 2
+        vis = self.vis.view(float).reshape(-1)
+        groups = -(-self.pairs.rows.shape[1] * len(self.turns) // LANES)
+        common = ((0.0,) * products, jones[0], light[0], vis, *jones[1:], *light[1:], lmn1,
+                  np.ascontiguousarray(uvw, float), self.turns, *astuple(self.pairs), *more)  # fmt: skip
+        size = -(-groups // PARTS)
+        self.run(kernel, [(*common, first, min(first + size, groups)) for first in range(0, groups, size)])
 
 
-def _by_stations(vis, lmn1, brightness, jones, stations_uvw, wavenumber, antenna1, antenna2, time):
-    from scipy.linalg.blas import zgemm, zherk
-
-    from imaging.kernels import rime
-
-    stations = stations_uvw.shape[1]
-    scalar = algebra.kind_of(jones) == "scalar"
-    fill = rime.fill_stations_scalar if scalar else rime.fill_stations
-    jones = _complex(jones if scalar else algebra.as_kind(jones, "full"))
-    root, sign = roots(brightness)
-    root, even = _complex(root), evenly_spaced(wavenumber)
-    block = int(np.clip(CACHE // (CHANNELS * 4 * 16 * stations), 16, 256))
-    order = np.argsort(time, kind="stable")
-    starts = np.searchsorted(time[order], np.arange(len(stations_uvw) + 1))
-    for t in range(len(stations_uvw)):
-        rows = order[starts[t] : starts[t + 1]]
-        if not len(rows):
-            continue
-        for f in range(0, len(wavenumber), CHANNELS):
-            chans = slice(f, min(f + CHANNELS, len(wavenumber)))
-            number = chans.stop - f
-            product = np.zeros((number, 2 * stations, 2 * stations), complex)
-            for s in range(0, len(lmn1), block):
-                some = slice(s, s + block)
-                z = np.empty((number, 2 * len(lmn1[some]), 2 * stations), complex)
-                fill(z, _cut(_some(jones, some), 2, t, chans), _cut(root[some], 1, t, chans), lmn1[some], stations_uvw,
-                     wavenumber[chans], even, t)  # fmt: skip
-                signs = _cut(sign[some], 1, t, chans)[:, 0]
-                for k in range(number):
-                    column, each = z[k].T, signs[:, k if signs.shape[1] > 1 else 0].ravel()
-                    target = product[k].T
-                    if (each >= 0).all():
-                        zherk(1.0, column, beta=1.0, c=target, overwrite_c=1)
-                    else:
-                        zgemm(1.0, column * each, column, trans_b=2, beta=1.0, c=target, overwrite_c=1)
-            rime.scatter(vis, product, rows, antenna1, antenna2, f)
+def _one_by_one(function, items):
+    for item in items:
+        function(*item)
 
 
-def evenly_spaced(wavenumber: np.ndarray) -> bool:
-    line = np.linspace(wavenumber[0], wavenumber[-1], len(wavenumber))
-    return bool(np.abs(wavenumber - line).max() <= 4 * np.finfo(float).eps * wavenumber.max())
-
-
-def _some(jones, which):
-    """Some of the sources; no copy where it is all of them."""
-    if jones.shape[0] == 1 or (isinstance(which, np.ndarray) and which.all()):
-        return jones
-    return jones[which]
-
-
-def _cut(array, axis, t, chans):
-    """One time, at `axis`, and some channels, after it, where these are longer than 1; C order."""
-    time = slice(None) if array.shape[axis] == 1 else slice(t, t + 1)
-    chans = slice(None) if array.shape[axis + 1] == 1 else chans
-    return np.ascontiguousarray(array[(slice(None),) * axis + (time, chans)])
-
-
-def _complex(array):
-    return np.require(array, complex, ["C", "W"])
+def _flat(array, axes):
+    """A tuple as long as a matrix has floats, all of them flat, and the steps of the first axes, 0 where these are 1."""
+    array = np.require(array, complex, ["C", "W"])
+    steps = [step // 8 if length > 1 else 0 for step, length in zip(array.strides, array.shape[:axes], strict=False)]
+    return (0.0,) * (2 * math.prod(array.shape[axes:])), array.reshape(-1).view(float), np.array(steps)

@@ -23,9 +23,12 @@ from imaging.measurement.contracts import module_options
 
 _JONES, _SKY, _VIS = "imaging.measurement.jones", "imaging.measurement.sky", "imaging.measurement.visibilities"
 NATIVE = {
-    "AnalyticBeam": f"{_JONES}.beams", "PointingErrors": f"{_JONES}.beams", "ComplexGains": f"{_JONES}.gains",
-    "Leakage": f"{_JONES}.leakage", "Rotation": f"{_JONES}.rotation", "ComponentSky": f"{_SKY}.components",
-    "IfrGains": f"{_VIS}.errors", "ThermalNoise": f"{_VIS}.errors",
+    "AnalyticBeam": f"{_JONES}.beams", "PointingErrors": f"{_JONES}.beams", "FitsBeam": f"{_JONES}.fits_beam",
+    "ComplexGains": f"{_JONES}.gains", "Bandpass": f"{_JONES}.bandpass", "Leakage": f"{_JONES}.leakage",
+    "Rotation": f"{_JONES}.rotation", "IonosphereWave": f"{_JONES}.ionosphere",
+    "IonosphereScreen": f"{_JONES}.ionosphere", "Troposphere": f"{_JONES}.troposphere",
+    "ComponentSky": f"{_SKY}.components", "IfrGains": f"{_VIS}.errors", "IfrBiases": f"{_VIS}.errors",
+    "ThermalNoise": f"{_VIS}.errors", "Flagger": f"{_VIS}.flagger", "Smearing": f"{_VIS}.smearing",
 }  # fmt: skip
 """Where the modules that are named without a path are."""
 
@@ -185,13 +188,9 @@ def _arguments(cls: type, options: dict, label: str) -> dict:
 
 
 def _assign(module: Any, name: str, options: dict) -> None:
-    from imaging.measurement.expressions.options import TDLStealOptions, assign, symbols
+    from imaging.measurement.expressions.options import assign, symbols
 
-    items = [
-        item
-        for which in ("compile", "runtime")
-        for item in module_options(module, which, lambda m, kind: TDLStealOptions(m, kind == "runtime"))
-    ]
+    items = [item for which in ("compile", "runtime") for item in module_options(module, which)]
     known = symbols(items)
     _check_names(name, options, [*known, *{option.symbol for option in known.values()} - set(known)])
     assign(items, options)

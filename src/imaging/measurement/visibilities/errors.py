@@ -111,8 +111,8 @@ class ThermalNoise:
 
 
 def by_time(tile, seed: int):
-    """The rows of each time, in the order of their stations, and a random generator of the time's own."""
+    """The rows of each time, in the order of their stations, and a random generator for this time and band."""
     for index, time in enumerate(tile.time):
         rows = np.flatnonzero(tile.time_index == index)
         rows = rows[np.lexsort((tile.antenna2[rows], tile.antenna1[rows]))]
-        yield rows, np.random.default_rng([seed, round(time * 1000)])
+        yield rows, np.random.default_rng([seed, round(time * 1000), round(tile.freq[0])])

@@ -22,14 +22,16 @@ from imaging.errors import ImagingError
 from imaging.measurement.contracts import module_options
 
 _JONES, _SKY, _VIS = "imaging.measurement.jones", "imaging.measurement.sky", "imaging.measurement.visibilities"
-NATIVE = {
-    "AnalyticBeam": f"{_JONES}.beams", "PointingErrors": f"{_JONES}.beams", "FitsBeam": f"{_JONES}.fits_beam",
-    "ComplexGains": f"{_JONES}.gains", "Bandpass": f"{_JONES}.bandpass", "Leakage": f"{_JONES}.leakage",
-    "Rotation": f"{_JONES}.rotation", "IonosphereWave": f"{_JONES}.ionosphere",
-    "IonosphereScreen": f"{_JONES}.ionosphere", "Troposphere": f"{_JONES}.troposphere",
-    "ComponentSky": f"{_SKY}.components", "IfrGains": f"{_VIS}.errors", "IfrBiases": f"{_VIS}.errors",
-    "ThermalNoise": f"{_VIS}.errors", "Flagger": f"{_VIS}.flagger", "Smearing": f"{_VIS}.smearing",
+_PLACES = {
+    f"{_JONES}.bandpass": ("Bandpass",), f"{_JONES}.beams": ("AnalyticBeam", "PointingErrors"),
+    f"{_JONES}.fits_beam": ("FitsBeam",), f"{_JONES}.gains": ("ComplexGains",),
+    f"{_JONES}.ionosphere": ("IonosphereScreen", "IonosphereWave"), f"{_JONES}.leakage": ("Leakage",),
+    f"{_JONES}.rotation": ("Rotation",), f"{_JONES}.troposphere": ("Troposphere",),
+    f"{_SKY}.catalogue": ("CatalogueSky",), f"{_SKY}.components": ("ComponentSky",), f"{_SKY}.gridded": ("GriddedSky",),
+    f"{_SKY}.tigger": ("TiggerSky",), f"{_VIS}.errors": ("IfrBiases", "IfrGains", "ThermalNoise"),
+    f"{_VIS}.flagger": ("Flagger",), f"{_VIS}.smearing": ("Smearing",),
 }  # fmt: skip
+NATIVE = {name: place for place, names in _PLACES.items() for name in names}
 """Where the modules that are named without a path are."""
 
 

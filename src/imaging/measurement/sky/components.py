@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,13 +12,18 @@ from imaging.algorithms.components import Component
 from imaging.algorithms.rime import brightness
 from imaging.image import radec_to_lmn
 from imaging.measurement.tiles import Tile
+from imaging.units import SPEED_OF_LIGHT
 
 
 class Source:
-    """A component of the sky as modules see it: `name`, `component`, tags by get_attr and set_attr."""
+    """A component of the sky as modules see it: `name`, `component`, tags by get_attr and set_attr.
 
-    def __init__(self, component: Component, **attrs):
+    rotation_measure (rad/m^2) turns Q + iU by exp(2i RM (lambda^2 - lambda0^2)), of the component's reffreq.
+    """
+
+    def __init__(self, component: Component, rotation_measure: float = 0.0, **attrs):
         self.component, self.name, self.attrs = component, component.name, dict(attrs)
+        self.rotation_measure = rotation_measure
         covariance = component.covariance()
         self.shape = (covariance[0, 0], covariance[0, 1], covariance[1, 1])
 
@@ -32,31 +38,54 @@ class Source:
 
     def brightness(self, tile: Tile) -> np.ndarray:
         """(1, chan, 2, 2) Jy."""
-        return brightness([self.component.stokes_at(nu) for nu in tile.freq], tile.feeds)[None]
+        if self.component.stokes[0]:
+            scale = self.component.flux(tile.freq) / self.component.stokes[0]
+            stokes = scale[:, None] * np.asarray(self.component.stokes, float)
+        else:
+            stokes = np.array([self.component.stokes_at(nu) for nu in tile.freq])
+        if self.rotation_measure:
+            squares = (SPEED_OF_LIGHT / tile.freq) ** 2 - (SPEED_OF_LIGHT / self.component.reffreq) ** 2
+            turned = (stokes[:, 1] + 1j * stokes[:, 2]) * np.exp(2j * self.rotation_measure * squares)
+            stokes[:, 1], stokes[:, 2] = turned.real, turned.imag
+        return brightness(stokes, tile.feeds)[None]
 
 
-class ComponentSky:
-    """Sky model of components: a list of them, or the path of a text file (docs/conventions.md)."""
+class SourceSky:
+    """A sky model of Sources: what `_load()` returns, asked for once."""
 
     solvable = False
 
-    def __init__(self, components: str | Iterable[Component]):
-        if isinstance(components, str):
-            from imaging.io.component_list import load_components
-
-            components = load_components(components)
-        self.sources = [Source(component) for component in components]
+    @cached_property
+    def sources(self) -> list[Source]:
+        return self._load()
 
     def source_list(self, **kw) -> list[Source]:
         return list(self.sources)
 
     def estimate_image_size(self, **kw) -> float:
         """Arcmin: twice the distance of the farthest component from the mean direction, and its extent."""
-        if not self.sources:
+        parts = [source.component for source in self.source_list(**kw)]
+        if not parts:
             return 0.0
-        parts = [source.component for source in self.sources]
         ra, dec = np.array([(c.ra, c.dec) for c in parts]).T
         x = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], 1)
         middle = x.mean(axis=0) / np.linalg.norm(x.mean(axis=0))
         apart = 2 * np.arcsin(np.clip(np.linalg.norm(x - middle, axis=1) / 2, 0, 1)) + [c.major for c in parts]
         return math.degrees(2 * apart.max()) * 60
+
+
+@dataclass
+class ComponentSky(SourceSky):
+    """Components of a text file as BBS, DP3 and WSClean write it. A patch is the tag `cluster` of its components."""
+
+    path: str
+    """The file; in a script also a list of Components."""
+    solvable = False
+
+    def _load(self) -> list[Source]:
+        components = self.path
+        if isinstance(components, str):
+            from imaging.io.component_list import load_components
+
+            components = load_components(components)
+        return [Source(c, **({"cluster": c.group} if c.group else {})) for c in components]

@@ -15,6 +15,8 @@ from imaging.measurement.expressions.errors import (
 )
 from imaging.measurement.expressions.nodes import Node, in_order
 
+ENDS = ("time0", "time1", "freq0", "freq1")  # constants that are of the observation, which is known when it is read
+
 
 @dataclass
 class Tile:
@@ -24,6 +26,7 @@ class Tile:
     columns : by name, then by (p, q) station indices: UVW (3, T) in m, visibilities (2, 2, T, F).
     seed, number : what random nodes start from; `number` is the tile's place in the observation.
     origin : what the cells are of, for nodes of arrays.
+    values : by node name, (T or 1, F or 1): what parameters are instead of their first values, and the ENDS.
     """
 
     time: np.ndarray
@@ -34,6 +37,7 @@ class Tile:
     seed: int = 0
     number: int = 0
     origin: object = None
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         self.time, self.frequency = np.atleast_1d(self.time), np.atleast_1d(self.frequency)
@@ -87,7 +91,8 @@ class Evaluator:
         self._types = [_type_of(node) for node in self.nodes]
         varying = set()
         for node, kind in zip(self.nodes, self._types, strict=True):
-            if kind.varies or any(child in varying for child in node.definition.children):
+            ends = node.name in ENDS
+            if kind.varies or ends or any(child in varying for child in node.definition.children):
                 varying.add(node)
         self._varying = varying
         self._spent = _last_uses(self.nodes, {*self.roots} | {node for node in self.nodes if node not in varying})

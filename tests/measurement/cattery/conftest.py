@@ -145,7 +145,7 @@ class Dialect:
             for wanted in {option.key, option.symbol} & settings.keys():
                 option.set(settings[wanted])
 
-    def compute(self, field, name, settings, **more):
+    def compute(self, field, name, settings, *, node=None, **more):
         module, options = self.module(name)
         self.set(options, settings)
         for model in getattr(module, "MODELS", ()):  # which keep their nodes from call to call
@@ -158,7 +158,8 @@ class Dialect:
             maker = MeqMaker(namespace="me")
             maker.compile_options()
         more = {"pointing_offsets": None, "solvable_sources": set(), "inspectors": [], "label": "J", "tags": "J"} | more
-        return module.compute_jones(field.ns.J, stations=STATIONS, meqmaker=maker, **more)
+        more = {"stations": STATIONS, "meqmaker": maker} | more
+        return module.compute_jones(field.ns.J if node is None else node, **more)
 
     def station_values(self, case, here):
         """The values of a Station Jones for each station."""

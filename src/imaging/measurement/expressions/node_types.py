@@ -71,9 +71,15 @@ def _frequency(node, tile):
 @node_type("Grid", varies=True)
 def _grid(node, tile):
     axis = str(node.definition.record.get("axis", "time")).lower()
-    if axis not in ("time", "freq"):
-        raise ExpressionError(f"The node {node.name} asks for the axis {axis}.", expected="time or freq")
-    return tile.time[:, None] if axis == "time" else tile.frequency[None, :]
+    if axis == "freq":
+        return tile.frequency[None, :]
+    value = {"time": tile.time, "l": tile.l, "m": tile.m}.get(axis)
+    if value is None:
+        raise ExpressionError(
+            f"The node {node.name} asks for the axis {axis}.",
+            expected="time, freq; l and m on tiles that have directions (Tile.over)",
+        )
+    return value[:, None]
 
 
 @node_type("Parm", varies=True)

@@ -70,7 +70,7 @@ def test_a_class_computes_a_node(tmp_path, timba):
                 def get_result(self, request, child):
                     time, freq = request.cells.grid.time, request.cells.grid.freq
                     value = meq.vells(meq.shape(request.cells))
-                    value[...] = self.factor * child.vellsets[0].value
+                    value[...] = self.factor * child.vellsets[0].value.reshape(-1, 1)
                     return meq.result(meq.vellset(value), request.cells)
             class Broken(pynode.PyNode):
                 def get_result(self, request, *children):

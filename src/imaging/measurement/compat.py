@@ -1,13 +1,15 @@
 """The names under which modules written for MeqTrees import what they need.
 
-`install()` puts packages called Timba and Kittens into sys.modules that are made of `imaging.measurement.expressions`.
-Nothing is installed by an import of this file, and a real Timba that was imported before is left alone.
+`install()` puts packages called Timba and Kittens into sys.modules that are made of `imaging.measurement.expressions`,
+and Meow, made of `imaging.measurement.meow`, where none can be imported or ours is asked for. Nothing is installed by
+an import of this file, and a real Timba that was imported before is left alone.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import math
 import os
 import re
 import sys
@@ -124,8 +126,8 @@ def _modules() -> dict[str, types.ModuleType]:
         Apps=_module("Timba.Apps", app_nogui=None, assayer=None, meqserver=None), pretty_print=print,
     )  # fmt: skip
     timba.TDL = _module(
-        "Timba.TDL", **scope, hiid=Hiid, dmi=dmi, Settings=settings, Timba=timba, re=re, np=np, inspect=inspect, os=os,
-        sys=sys, TDLimpl=impl, TDLOptions=option_impl,
+        "Timba.TDL", **scope, hiid=Hiid, dmi=dmi, Settings=settings, Timba=timba, re=re, np=np, math=math,
+        inspect=inspect, os=os, sys=sys, TDLimpl=impl, TDLOptions=option_impl,
     )  # fmt: skip
     kittens = _module(
         "Kittens", utils=_module("Kittens.utils", verbosity=Verbosity, curry=curry, import_pyfits=_pyfits)
@@ -135,27 +137,40 @@ def _modules() -> dict[str, types.ModuleType]:
     return {module.__name__: module for module in (timba, kittens, *children)}
 
 
-def install() -> None:
-    """Let `import Timba` and `import Kittens` find this package. Raises ImagingError if another Timba is there."""
-    present = sys.modules.get("Timba")
-    if present is not None:
-        if not hasattr(present, "__fringeflow__"):
-            raise ImagingError(
-                "Another Timba has been imported already.", got=getattr(present, "__file__", "Timba"),
-                next_step="Call imaging.measurement.compat.install() before anything that imports Timba.",
-            )  # fmt: skip
-        return
-    made = _modules()
-    if importlib.util.find_spec("past") is None:  # the Cattery's bridge to Python 2, of which it uses one function
-        builtins = _module("past.builtins", cmp=lambda a, b: (a > b) - (a < b))
-        made |= {"past": _module("past", builtins=builtins, __fringeflow__=True), "past.builtins": builtins}
-    made["Timba"].__fringeflow__ = True
-    sys.modules.update(made)
+def install(meow: bool | None = None) -> None:
+    """Let `import Timba`, `import Kittens` and `import Meow` find this package.
+
+    meow : ours (True), the one that can be imported (False), or ours where there is none. Raises ImagingError if
+    another Timba, or where ours is asked for another Meow, has been imported.
+    """
+    _refuse_another("Timba")
+    if "Timba" not in sys.modules:
+        made = _modules()
+        if importlib.util.find_spec("past") is None:  # the Cattery's bridge to Python 2, of which it uses one function
+            builtins = _module("past.builtins", cmp=lambda a, b: (a > b) - (a < b))
+            made |= {"past": _module("past", builtins=builtins, __fringeflow__=True), "past.builtins": builtins}
+        made["Timba"].__fringeflow__ = True
+        sys.modules.update(made)
+    if "Meow" not in sys.modules and (importlib.util.find_spec("Meow") is None if meow is None else meow):
+        from imaging.measurement import meow as ours
+
+        sys.modules.update(ours.modules())
+    elif meow:
+        _refuse_another("Meow")
+
+
+def _refuse_another(name: str) -> None:
+    present = sys.modules.get(name)
+    if present is not None and not hasattr(present, "__fringeflow__"):
+        raise ImagingError(
+            f"Another {name} has been imported already.", got=getattr(present, "__file__", name),
+            next_step=f"Call imaging.measurement.compat.install() before anything that imports {name}.",
+        )  # fmt: skip
 
 
 def uninstall() -> None:
     """Take away what `install` put there."""
-    if hasattr(sys.modules.get("Timba"), "__fringeflow__"):
-        ours = ("Timba", "Kittens") + (("past",) if hasattr(sys.modules.get("past"), "__fringeflow__") else ())
-        for name in [name for name in sys.modules if name.split(".")[0] in ours]:
-            del sys.modules[name]
+    ours = {name for name in ("Timba", "Meow", "past") if hasattr(sys.modules.get(name), "__fringeflow__")}
+    ours |= {"Kittens"} if "Timba" in ours else set()
+    for name in [name for name in sys.modules if name.split(".")[0] in ours]:
+        del sys.modules[name]

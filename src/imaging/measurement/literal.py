@@ -7,6 +7,7 @@ value, so that what is the same for all stations or sources is stacked once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from imaging.measurement import expressions
 from imaging.measurement.contracts import ContractError, name_of
 from imaging.measurement.expressions import Evaluator, Meq, Node, NodeScope
 from imaging.measurement.expressions.definitions import Expression
-from imaging.measurement.expressions.evaluation import node_type
+from imaging.measurement.expressions.evaluation import ENDS, node_type
 from imaging.measurement.expressions.nodes import meaning_of
 from imaging.measurement.tiles import Tile
 
@@ -85,7 +86,7 @@ def evaluated(nodes: Sequence[Expression], tile: expressions.Tile) -> list[np.nd
             index.append(places[key])
         known[nodes] = Evaluator(roots), index
     evaluator, index = known[nodes]
-    values = evaluator(tile)
+    values = evaluator(replace(tile, values={**known.get(ENDS, {}), **tile.values}))
     return [values[i] for i in index]
 
 

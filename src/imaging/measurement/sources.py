@@ -144,11 +144,10 @@ def _meow():
 @contextmanager
 def meow_context(ns: NodeScope, observation: Observation):
     """While it lasts Meow's Context is this observation's, in this scope."""
-    try:
-        package = _meow()
-    except ImportError:
+    if observation is None or not isinstance(ns, NodeScope):
         yield
         return
+    package = _meow()
     context = package.Context
     before = context.array, context.observation
     if None in before or before[0].ns._nodes is not ns._nodes:
@@ -162,9 +161,9 @@ def meow_context(ns: NodeScope, observation: Observation):
 def _context_of(package, ns: NodeScope, observation: Observation):
     known = ns._evaluators.get(id(package))
     if known is None:
+        ends = ns._evaluators.setdefault(literal.ENDS, {})
         for name, numbers in (("time", observation.time), ("freq", observation.freq)):
-            ns[name + "0"] ** float(np.min(numbers))
-            ns[name + "1"] ** float(np.max(numbers))
+            ends |= {name + "0": float(np.min(numbers)), name + "1": float(np.max(numbers))}
         circular, positions = observation.feeds == "circular", observation.positions
         known = ns._evaluators[id(package)] = (
             package.IfrArray(ns, list(observation.stations), ms_uvw=True, positions=positions),

@@ -98,6 +98,7 @@ class record(dict):
             raise AttributeError(name) from None
 
     __setattr__ = dict.__setitem__
+    has_field = dict.__contains__
     __delattr__ = dict.__delitem__
 
     def get(self, name, default=None):

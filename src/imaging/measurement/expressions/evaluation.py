@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from imaging.measurement.expressions.errors import (
 )
 from imaging.measurement.expressions.nodes import Node, in_order
 
+ENDS = ("time0", "time1", "freq0", "freq1")  # constants that are of the observation, which is known when it is read
+
 
 @dataclass
 class Tile:
@@ -24,6 +26,8 @@ class Tile:
     columns : by name, then by (p, q) station indices: UVW (3, T) in m, visibilities (2, 2, T, F).
     seed, number : what random nodes start from; `number` is the tile's place in the observation.
     origin : what the cells are of, for nodes of arrays.
+    values : by node name, (T or 1, F or 1): what parameters are instead of their first values, and the ENDS.
+    l, m (T,) : the direction of each cell, which Grid(axis="l") and Grid(axis="m") are; see `over`.
     """
 
     time: np.ndarray
@@ -34,11 +38,46 @@ class Tile:
     seed: int = 0
     number: int = 0
     origin: object = None
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    l: np.ndarray | None = None
+    m: np.ndarray | None = None
 
     def __post_init__(self):
         self.time, self.frequency = np.atleast_1d(self.time), np.atleast_1d(self.frequency)
         self.time_width = _widths(self.time, self.time_width)
         self.frequency_width = _widths(self.frequency, self.frequency_width)
+
+    def over(self, l: np.ndarray, m: np.ndarray) -> Tile:
+        """This tile with directions (P,) at each time: its times, each P times over, are cells (T P,)."""
+        number = len(l)
+        columns = {name: Repeated(pairs, number) for name, pairs in self.columns.items()}
+        values = {name: _repeated(np.asarray(value), number, -2) for name, value in self.values.items()}
+        return replace(
+            self, time=np.repeat(self.time, number), time_width=np.repeat(self.time_width, number), columns=columns,
+            values=values, l=np.tile(l, len(self.time)), m=np.tile(m, len(self.time)),
+        )  # fmt: skip
+
+
+class Repeated(Mapping):
+    """A column with each time `number` times over."""
+
+    def __init__(self, pairs: Mapping, number: int):
+        self.pairs, self.number = pairs, number
+
+    def __getitem__(self, pair):
+        value = np.asarray(self.pairs[pair])
+        return _repeated(value, self.number, -1 if value.ndim == 2 else -2)
+
+    def __iter__(self):
+        return iter(self.pairs)
+
+    def __len__(self):
+        return len(self.pairs)
+
+
+def _repeated(value, number, axis):
+    """Along its axis of times, if it has one that is longer than one."""
+    return np.repeat(value, number, axis) if value.ndim >= -axis and value.shape[axis] > 1 else value
 
 
 def _widths(centres, widths):
@@ -87,7 +126,8 @@ class Evaluator:
         self._types = [_type_of(node) for node in self.nodes]
         varying = set()
         for node, kind in zip(self.nodes, self._types, strict=True):
-            if kind.varies or any(child in varying for child in node.definition.children):
+            ends = node.name in ENDS
+            if kind.varies or ends or any(child in varying for child in node.definition.children):
                 varying.add(node)
         self._varying = varying
         self._spent = _last_uses(self.nodes, {*self.roots} | {node for node in self.nodes if node not in varying})

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from imaging.measurement.expressions.errors import ExpressionError
-from imaging.measurement.expressions.evaluation import node_type
+from imaging.measurement.expressions.evaluation import ENDS, node_type
 
 
 def _elementwise(function, *names):
@@ -53,7 +53,8 @@ def _power_of(node, tile, base, exponent):
 
 @node_type("Constant")
 def _constant(node, tile):
-    value = np.asarray(node.definition.record["value"])
+    value = node.definition.record["value"]
+    value = np.asarray(tile.values.get(node.name, value) if node.name in ENDS else value)
     return value.reshape(*value.shape, 1, 1)
 
 
@@ -70,13 +71,22 @@ def _frequency(node, tile):
 @node_type("Grid", varies=True)
 def _grid(node, tile):
     axis = str(node.definition.record.get("axis", "time")).lower()
-    if axis not in ("time", "freq"):
-        raise ExpressionError(f"The node {node.name} asks for the axis {axis}.", expected="time or freq")
-    return tile.time[:, None] if axis == "time" else tile.frequency[None, :]
+    if axis == "freq":
+        return tile.frequency[None, :]
+    value = {"time": tile.time, "l": tile.l, "m": tile.m}.get(axis)
+    if value is None:
+        raise ExpressionError(
+            f"The node {node.name} asks for the axis {axis}.",
+            expected="time, freq; l and m on tiles that have directions (Tile.over)",
+        )
+    return value[:, None]
 
 
 @node_type("Parm", varies=True)
 def _parameter(node, tile):
+    if node.name in tile.values:
+        value = np.asarray(tile.values[node.name])
+        return value if value.ndim >= 2 else value.reshape(-1, 1)
     value = node.definition.record["value"]
     if value is None:
         value = 0.0
@@ -134,13 +144,15 @@ def _bessel(node, tile, x):
 
 @node_type("Composer")
 def _compose(node, tile, *children):
-    """A tensor of `dims`; without them children of one kind are stacked, and others made one vector, as by dims=[0]."""
+    """A tensor of `dims`. Without them children of one kind are stacked; those of several kinds, and the elements of
+    one that is a tensor, become one vector, as with dims=[0]."""
     dims = node.definition.record.get("dims")
     if dims is not None and np.ndim(dims) == 0:
         dims = [dims]
     cells = np.broadcast_shapes(*(child.shape[-2:] for child in children))
     unequal = len({child.shape[:-2] for child in children}) > 1
-    if (dims is None and unequal) or (dims is not None and list(dims) == [0]):
+    alone = len(children) == 1 and children[0].ndim > 2
+    if (dims is None and (unequal or alone)) or (dims is not None and list(dims) == [0]):
         return np.concatenate([np.broadcast_to(c.reshape(-1, *c.shape[-2:]), (_size(c), *cells)) for c in children])
     inner = np.broadcast_shapes(*(child.shape[:-2] for child in children))
     stacked = np.stack([np.broadcast_to(child, (*inner, *cells)) for child in children])

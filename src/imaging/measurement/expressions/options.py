@@ -194,7 +194,7 @@ class Menu(Option):
 
     def __init__(self, title, *items, toggle=None, exclusive=None, open=None, namespace=None, name=None, doc="", **_):
         self.items = list(_flat(items))
-        self.tdlsym = name
+        self.tdlsym = name and name.replace(".", "_")
         switch = toggle is not None
         value = bool(open) if switch else None
         super().__init__(toggle, title, value, namespace=namespace if switch else None, doc=doc)

@@ -40,8 +40,14 @@ class PyFunctionNode(PyNode):
 
 
 def cells_of(tile: Tile):
-    """A tile as PyNodes know it: cells.grid.time, cells.grid.freq and their cell sizes."""
+    """A tile as PyNodes know it: cells.grid.time, cells.grid.freq, their cell sizes, one segment of each."""
     return record(
+        segments=record(
+            {
+                axis: record(start_index=0, end_index=len(values) - 1)
+                for axis, values in (("time", tile.time), ("freq", tile.frequency))
+            }
+        ),
         grid=record(time=tile.time, freq=tile.frequency),
         cell_size=record(time=tile.time_width, freq=tile.frequency_width),
         domain=record(
@@ -87,7 +93,7 @@ def result(vellsets=None, cells=None, dims=None):
 
 def _as_result(value, cells):
     dims = value.shape[:-2]
-    flat = value.reshape(-1, *value.shape[-2:])
+    flat = value.reshape(-1, *(value.shape[-2:] if value.shape[-1] > 1 else value.shape[-2:-1]))  # (T, F) or (T|1,)
     return record(vellsets=[record(value=item, shape=item.shape) for item in flat], cells=cells, dims=dims)
 
 

@@ -134,6 +134,15 @@ def _site(xyz):
     return erfa.gc2gd(1, np.moveaxis(xyz, 0, -1))  # longitude, latitude, height on WGS84
 
 
+@node_type("LongLat")
+def _longitude_latitude(node, tile, xyz):
+    """Longitude and latitude on a sphere; with `use_w` on WGS84, and the height above it in m."""
+    if node.definition.record.get("use_w"):
+        return np.array(_site(xyz))
+    x, y, z = xyz
+    return np.array([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
+
+
 def _horizon(tile, radec, xyz):
     import erfa
 
@@ -201,9 +210,25 @@ def _station_uvw(node, tile, radec, xyz_0, xyz):
 
 
 @node_type("WSRTCos3Beam", varies=True)
-def _cos3_beam(node, tile, factor, lm, offset=None):
-    """cos^3(factor nu r), `factor` in 1/Hz, r the distance of `lm` from the pointing; not below `clip`."""
+def _cos3_beam(node, tile, factor, lm, offset=None, ellipticity=None):
+    """cos^3(factor nu r), `factor` in 1/Hz, r the distance of `lm` from the pointing.
+
+    Beyond the circle where it falls to `clip` the beam keeps that value; with a negative `clip` (as NEWSTAR does) it
+    is -clip only where it would be less, and rises again farther out. With ellipticities (e_x, e_y) it is a diagonal
+    matrix of beams that are wider along l by 1 + e and narrower along m by 1 - e.
+    """
     if offset is not None:
         lm = lm[:2] - offset[:2]
-    beam = np.cos(factor * tile.frequency * np.hypot(lm[0], lm[1])) ** 3
-    return np.maximum(beam, node.definition.record.get("clip", -1.0))
+    if ellipticity is not None:
+        x, y = (_cos3(node, tile, factor, lm[0] / (1 + e), lm[1] / (1 - e)) for e in ellipticity)
+        return np.array([[x, np.zeros_like(x)], [np.zeros_like(y), y]])
+    return _cos3(node, tile, factor, lm[0], lm[1])
+
+
+def _cos3(node, tile, factor, l, m):
+    angle, clip = factor * tile.frequency * np.hypot(l, m), node.definition.record.get("clip")
+    if clip is None:
+        return np.cos(angle) ** 3
+    if clip < 0:
+        return np.maximum(np.cos(angle) ** 3, -clip)
+    return np.cos(np.minimum(angle, np.arccos(np.cbrt(clip)))) ** 3

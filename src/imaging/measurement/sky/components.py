@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from imaging.algorithms.components import Component
+from imaging.algorithms.components import Component, spectra
 from imaging.algorithms.rime import brightness
 from imaging.image import radec_to_lmn
 from imaging.measurement.tiles import Tile
@@ -32,7 +32,12 @@ class Source:
 
     def brightness(self, tile: Tile) -> np.ndarray:
         """(1, chan, 2, 2) Jy."""
-        return brightness([self.component.stokes_at(nu) for nu in tile.freq], tile.feeds)[None]
+        return brightnesses([self], tile)[0]
+
+
+def brightnesses(sources: list[Source], tile: Tile) -> np.ndarray:
+    """Those of many sources at once, (source, 1, chan, 2, 2) Jy."""
+    return brightness(spectra([source.component for source in sources], tile.freq), tile.feeds)[:, None]
 
 
 class ComponentSky:

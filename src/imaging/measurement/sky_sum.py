@@ -13,9 +13,7 @@ from imaging.algorithms import rime
 from imaging.measurement import contracts
 from imaging.measurement.sources import NodeSource
 from imaging.measurement.tiles import Tile
-from imaging.measurement.trees import apply_jones, no_flags, processed, sky_product
-
-MEMORY = 2**26  # bytes of Jones matrices at a time
+from imaging.measurement.trees import apply_jones, blocks, no_flags, processed, sky_product
 
 
 @dataclass(frozen=True)
@@ -42,23 +40,14 @@ class SkySum:
         if self.decompose is not False:
             rows["stations_uvw"] = tile.stations_uvw
         flag = no_flags(tile)
-        parts = [tile.with_sources(block) for block in self._blocks(sources, tile, vis.nbytes)]
+        many = blocks(sources, tile, vis.nbytes if self.per_source else 0)
         with self._pool(sources) as (run, in_turn):
-            for part, light, product in in_turn(self._evaluated, parts):
+            for part, light, product in in_turn(self._evaluated, map(tile.with_sources, many)):
                 if light is None or self.per_source:
                     flag = flag | self._add_each(vis, part, light, product, rows, run)
                 else:
                     rime.add_sources(vis, _lmn1(part), light, product, shape=_shapes(part), run=run, **rows)
         return flag
-
-    def _blocks(self, sources, tile, size_of_vis):
-        """Sources that go together: so many that what is computed for them fits into MEMORY; each image by itself."""
-        _, stations, times, chans = tile.shape
-        each = 64 * stations * times * chans + (size_of_vis if self.per_source else 0)
-        points = [x for x in sources if not hasattr(x, "visibilities")]
-        size = max(1, MEMORY // each)
-        yield from (points[start : start + size] for start in range(0, len(points), size))
-        yield from ([x] for x in sources if hasattr(x, "visibilities"))
 
     @contextmanager
     def _pool(self, sources):
@@ -79,7 +68,10 @@ class SkySum:
                         yield waiting.popleft().result()
                 yield from (one.result() for one in waiting)
 
-            yield lambda function, items: list(pool.map(lambda item: function(*item), items)), ahead if self._of_arrays(sources) else map
+            def run(function, items):
+                list(pool.map(lambda item: function(*item), items))
+
+            yield run, ahead if self._of_arrays(sources) else map
 
     def _of_arrays(self, sources) -> bool:
         arrays = all(isinstance(jones, contracts.ArrayJones) for _, jones in self.sky)

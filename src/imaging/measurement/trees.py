@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,8 @@ from imaging.measurement.contracts import ArrayProcess, name_of
 from imaging.measurement.expressions.definitions import Expression
 from imaging.measurement.terms import sky_term
 from imaging.measurement.tiles import Tile
+
+MEMORY = 2**26  # bytes of Jones matrices at a time
 
 
 class Tree:
@@ -84,6 +86,18 @@ def empty(tile: Tile) -> np.ndarray:
 
 def no_flags(tile: Tile) -> np.ndarray:
     return np.zeros((len(tile.antenna1), len(tile.freq)), bool)
+
+
+def blocks(sources: list, tile: Tile, more: int = 0) -> Iterator[list]:
+    """Sources that go together: so many that their Jones matrices, and `more` bytes each, fit into MEMORY.
+
+    Those that make their own visibilities come last, each by itself.
+    """
+    _, stations, times, chans = tile.shape
+    size = max(1, MEMORY // (64 * stations * times * chans + more))
+    others = [x for x in sources if not hasattr(x, "visibilities")]
+    yield from (others[start : start + size] for start in range(0, len(others), size))
+    yield from ([x] for x in sources if hasattr(x, "visibilities"))
 
 
 def station_product(terms, tile: Tile) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imaging.algorithms.components import Component, components_of_model, draw, pixels, scale_records
+from imaging.algorithms.components import Component, components_of_model, draw, pixels, scale_records, spectra
 from imaging.algorithms.simulation import predict_components, predict_image
 from imaging.algorithms.spectral_fitting import SpectralFitter
 from imaging.image import Grid, lm_to_radec
@@ -31,6 +31,18 @@ def test_spectra():
         np.testing.assert_allclose(source.stokes_at(1.9e9), source.flux(1.9e9) * np.array([1, 0.25, 0, 0]))
     np.testing.assert_array_equal(at(0, 0).flux(FREQ), 2)
     assert at(0, 0, spectral_index=-0.7).spectral_index == (-0.7,)
+
+
+def test_spectra_of_many_components():
+    kinds = [{}, {"spectral_index": -0.7}, {"spectral_index": (0.3, -0.2, 0.1)}, {"logarithmic": False},
+             {"spectral_index": (-0.7, 0.4), "logarithmic": False}]  # fmt: skip
+    some = [at(0, 0, (2.0 + i, 0.5, 0.1 * i, 0), reffreq=1e9 + 1e8 * i, **kind) for i, kind in enumerate(kinds)]
+    found = spectra(some, FREQ)
+    assert found.shape == (5, len(FREQ), 4)
+    for source, one in zip(some, found, strict=True):
+        flux = source.flux(FREQ)
+        np.testing.assert_allclose(one, flux[:, None] * np.array(source.stokes) / source.stokes[0], rtol=1e-13)
+    assert spectra([], FREQ).shape == (0, len(FREQ), 4)
 
 
 @pytest.mark.parametrize("logarithmic", [True, False])

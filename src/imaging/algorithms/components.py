@@ -54,12 +54,7 @@ class Component:
 
     def stokes_at(self, freq: float) -> np.ndarray:
         """(I, Q, U, V) in Jy at `freq` Hz. Where I is 0 at reffreq the others are the same at all frequencies."""
-        at, (intensity, *polarised) = float(self.flux(freq)), self.stokes
-        if self.logarithmic and intensity == 0:
-            unit = float(Component("", 0, 0, (1.0, 0, 0, 0), self.spectral_index, self.reffreq).flux(freq))
-            return np.array([0.0, *(unit * p for p in polarised)])
-        ratio = at / intensity if intensity else 1.0
-        return np.array([at, *(ratio * p for p in polarised)])
+        return spectra([self], [freq])[0, 0]
 
     def covariance(self) -> np.ndarray:
         """Second moments (2, 2) in (l, m), rad^2; zero for a point."""
@@ -69,6 +64,28 @@ class Component:
         )
         squares = self.major**2 * np.outer(along, along) + self.minor**2 * np.outer(across, across)
         return squares / (8 * math.log(2))
+
+
+def spectra(components: Sequence[Component], freq) -> np.ndarray:
+    """(I, Q, U, V) in Jy of each component at each frequency, (component, chan, 4). See `Component`."""
+    stokes = np.array([c.stokes for c in components], float).reshape(-1, 1, 4)
+    x = np.asarray(freq, float) / np.array([[c.reffreq] for c in components], float).reshape(-1, 1)
+    terms = np.zeros((max((len(c.spectral_index) for c in components), default=0) + 1, len(stokes), 1))
+    for i, c in enumerate(components):
+        terms[: len(c.spectral_index), i, 0] = c.spectral_index
+    made = np.empty((*x.shape, 4))
+    for logarithmic in (True, False):
+        some = np.array([c.logarithmic == logarithmic for c in components], bool)
+        base, value = np.log10(x[some]) if logarithmic else x[some] - 1, 0.0
+        for term in terms[::-1, some]:
+            value = value * base + term
+        if logarithmic:
+            made[some] = stokes[some] * (x[some] ** value)[..., None]
+            continue
+        intensity, added = stokes[some, :, 0], value * base
+        made[some] = stokes[some] * (1 + added / np.where(intensity == 0, np.inf, intensity))[..., None]
+        made[some, :, 0] = intensity + added
+    return made
 
 
 def draw(components: Sequence[Component], grid: Grid, fluxes: Callable | None = None) -> tuple[np.ndarray, int]:
@@ -83,7 +100,7 @@ def draw(components: Sequence[Component], grid: Grid, fluxes: Callable | None = 
     """
 
     def at_frequencies(component):
-        return np.array([component.stokes_at(nu) for nu in grid.freq])
+        return spectra([component], grid.freq)[0]
 
     model, outside = np.zeros(grid.cube_shape), 0
     planes = ["IQUV".index(stokes) for stokes in grid.stokes]
@@ -109,7 +126,7 @@ def taylor_terms(nterms: int, reference: float, band: tuple[float, float]) -> Ca
     """
     freq = np.linspace(*band, 32)
     inverse = np.linalg.pinv(np.vander(freq / reference - 1, nterms, increasing=True))
-    return lambda component: inverse @ np.array([component.stokes_at(nu) for nu in freq])
+    return lambda component: inverse @ spectra([component], freq)[0]
 
 
 def _point(x: float, y: float) -> tuple[np.ndarray, int, int]:

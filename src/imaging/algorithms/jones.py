@@ -35,21 +35,19 @@ def some_sources(jones: np.ndarray, which) -> np.ndarray:
     return jones if jones.shape[0] == 1 or which.all() else jones[which]
 
 
-def multiply(left: np.ndarray, right: np.ndarray, axes: int = 4) -> np.ndarray:
-    """The matrix products left right, of the smallest kind that holds them."""
-    kind = max(kind_of(left, axes), kind_of(right, axes), key=KINDS.index)
-    if kind == "full" and min(left.ndim, right.ndim) == axes + 2:
-        a, b = left, right
-        product = np.empty(np.broadcast_shapes(a.shape, b.shape), complex)
-        for i in range(2):
-            for k in range(2):
-                product[..., i, k] = a[..., i, 0] * b[..., 0, k] + a[..., i, 1] * b[..., 1, k]
-        return product
-    if kind == "full":  # a scalar or a diagonal scales the rows or the columns of the other
-        if right.ndim == axes + 2:
-            return right * (left[..., None, None] if left.ndim == axes else left[..., :, None])
-        return left * (right[..., None, None] if right.ndim == axes else right[..., None, :])
-    return as_kind(left, kind, axes) * as_kind(right, kind, axes)
+def multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The matrix products left right, of the smallest kind that holds them; an array itself where the other is 1."""
+    for one, other in ((left, right), (right, left)):
+        if other.shape == (1, 1, 1, 1) and other.item() == 1:
+            return one
+    if left.ndim == right.ndim == 4:
+        return left * right
+    from imaging.kernels import jones
+
+    ends = left.shape[4:] if left.ndim > right.ndim else right.shape[4:]
+    product = np.empty((*np.broadcast_shapes(left.shape[:4], right.shape[:4]), *ends), complex)
+    jones.multiply(np.require(left, complex, ["C", "W"]), np.require(right, complex, ["C", "W"]), product)
+    return product
 
 
 def inverse(jones: np.ndarray, axes: int = 4) -> tuple[np.ndarray, np.ndarray]:

@@ -168,7 +168,7 @@ def _one_by_one(function, items):
 
 
 def _flat(array, axes):
-    """A tuple as long as a matrix has floats, all of them flat, and the steps of the first axes, 0 where these are 1."""
+    """A tuple as long as a matrix has floats, all of them flat, and the steps of the first axes, 0 where it is 1."""
     array = np.require(array, complex, ["C", "W"])
     steps = [step // 8 if length > 1 else 0 for step, length in zip(array.strides, array.shape[:axes], strict=False)]
     return (0.0,) * (2 * math.prod(array.shape[axes:])), array.reshape(-1).view(float), np.array(steps)

@@ -111,7 +111,7 @@ def take(typingctx, size, source, first, lane_at, out, at, pitch):
 
 @intrinsic
 def give(typingctx, kind, source, at, out, lane_at, lanes_at):
-    """out[lane_at[lanes_at + lane]:] += XX, XY, YX, YY of the products source[at:], for places that are not negative."""
+    """out[lane_at[lanes_at + lane]:] += XX, XY, YX, YY of the products source[at:], for places not negative."""
     count = len(kind)
 
     def codegen(context, builder, signature, args):

@@ -15,7 +15,7 @@ SKY, STATIONS = LISTS[:3], LISTS[3:]
 
 def build(section, parts: tuple[str, ...] = LISTS, context: Observation | None = None, threads: int = 1) -> MeqMaker:
     """A MeqMaker of those `parts` of a section (Settings: lists of plain dicts)."""
-    maker = MeqMaker(context=context, smearing=section.smearing, seed=section.seed)
+    maker = MeqMaker(context=context, smearing=section.smearing, seed=section.seed, threads=threads)
     if "sky_models" in parts and section.sky_models:
         maker.add_sky_models([_make(entry, f"sky{i}") for i, entry in enumerate(section.sky_models)])
     adders = {"sky_jones": maker.add_sky_jones, "sky_vis_proc": maker.add_sky_vis_proc_module,

@@ -22,15 +22,14 @@ from imaging.measurement.asking import Asker
 from imaging.measurement.contracts import ContractError, check_module, name_of
 from imaging.measurement.expressions import NodeScope
 from imaging.measurement.inspectors import Recorder, functions_of
+from imaging.measurement.sky_sum import SkySum
 from imaging.measurement.sources import for_arrays, for_nodes, meow_context
 from imaging.measurement.terms import Bounds, Term, seeded
 from imaging.measurement.tiles import Observation, Tile
 from imaging.measurement.trees import (
     Tree,
-    add_block,
     apply_jones,
     as_tree,
-    blocks,
     empty,
     no_flags,
     processed,
@@ -45,14 +44,16 @@ class MeqMaker(Asker, Recorder):
     use_decomposition: None takes the product over stations where it can, False goes row by row. smearing: average over
     the channels' widths and the interval. strict: modules without **kw are refused. seed: of the random generators
     while a module computes, with its label. use_jones_inspectors: a standard inspector for terms that bring none.
+    threads: what trees evaluate with; visibilities do not depend on it.
     Verbs take `ns`, the NodeScope that modules make their nodes in; None: the MeqMaker's own, `scope`.
     """
 
     def __init__(self, namespace="me", solvable=False, use_correction=False, use_decomposition=None,
                  use_jones_inspectors=None, use_skyjones_visualizers=True, *, context: Observation | None = None,
-                 smearing: bool = False, strict: bool = True, seed: int = 0):  # fmt: skip
+                 smearing: bool = False, strict: bool = True, seed: int = 0, threads: int = 1):  # fmt: skip
         self.namespace, self.solvable, self.use_correction = namespace, solvable, use_correction
         self.use_decomposition, self.smearing, self.strict, self.seed = use_decomposition, smearing, strict, seed
+        self.threads = threads
         self.use_jones_inspectors = use_jones_inspectors in (None, True)
         self.context, self.scope = context, NodeScope()
         self.sky_models: list | None = None
@@ -178,10 +179,9 @@ class MeqMaker(Asker, Recorder):
         def evaluate(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
             vis, flag = (empty(tile), no_flags(tile)) if uvdata is None else uvdata.evaluate(tile)
             vis = np.array(vis, complex)
-            for block in blocks(sources, tile):
-                flag = flag | add_block(
-                    vis, tile.with_sources(block), sky, per_source, self.smearing, self.use_decomposition
-                )
+            flag = flag | SkySum(sky, per_source, self.smearing, self.use_decomposition, self.threads).add(
+                vis, sources, tile
+            )
             apply_jones(vis, station_product(uv, tile), tile)
             for _, process in after:
                 vis, flag = processed(process, vis, flag, tile)

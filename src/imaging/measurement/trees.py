@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from imaging.algorithms import jones as algebra
-from imaging.algorithms import rime
 from imaging.log import logger
 from imaging.measurement import contracts, literal
 from imaging.measurement.contracts import ArrayProcess, name_of
@@ -89,12 +88,16 @@ def no_flags(tile: Tile) -> np.ndarray:
     return np.zeros((len(tile.antenna1), len(tile.freq)), bool)
 
 
-def blocks(sources: list, tile: Tile):
-    """Sources that go together: so many that their Jones matrices fit into MEMORY."""
+def blocks(sources: list, tile: Tile, more: int = 0) -> Iterator[list]:
+    """Sources that go together: so many that their Jones matrices, and `more` bytes each, fit into MEMORY.
+
+    Those that make their own visibilities come last, each by itself.
+    """
     _, stations, times, chans = tile.shape
-    size = max(1, MEMORY // (64 * stations * times * chans))
-    for start in range(0, len(sources), size):
-        yield sources[start : start + size]
+    size = max(1, MEMORY // (64 * stations * times * chans + more))
+    others = [x for x in sources if not hasattr(x, "visibilities")]
+    yield from (others[start : start + size] for start in range(0, len(others), size))
+    yield from ([x] for x in sources if hasattr(x, "visibilities"))
 
 
 def station_product(terms, tile: Tile) -> np.ndarray:
@@ -132,42 +135,12 @@ def with_drifts(product: np.ndarray, tile: Tile) -> np.ndarray:
     return algebra.multiply(drifts, product)
 
 
-def add_block(vis, tile: Tile, sky, per_source, smearing: bool, decompose: bool | None) -> np.ndarray:
-    """Add sources (those of the tile); returns flags."""
-    lmn1 = tile.lmn - [0, 0, 1]
-    lmn1[:, 2] = -(lmn1[:, 0] ** 2 + lmn1[:, 1] ** 2) / (1 + tile.lmn[:, 2])  # n - 1 without cancellation
-    rows = {"antenna1": tile.antenna1, "antenna2": tile.antenna2, "time": tile.time_index, "uvw": tile.uvw}
-    light = np.stack(np.broadcast_arrays(*(np.asarray(x.brightness(tile), complex) for x in tile.sources)))
-    product, flag = sky_product(sky, tile), no_flags(tile)
-    more = {"freq": tile.freq, "shape": np.array([x.shape for x in tile.sources], float)}
-    if smearing:
-        more |= {"width": tile.width, "motion": tile.motion()}
-    if decompose is not False:
-        more["stations_uvw"] = tile.stations_uvw
-    if not per_source:
-        rime.add_sources(vis, lmn1, light, product, **rows, **more)
-        return flag
-    each = np.zeros((len(tile.sources), *vis.shape), complex)
-    for s, one in enumerate(each):
-        part = product[s : s + 1] if len(product) > 1 else product
-        alone = more | {"shape": more["shape"][s : s + 1]}
-        rime.add_sources(one, lmn1[s : s + 1], light[s : s + 1], part, **rows, **alone)
-    for term, process in per_source:
-        some = np.array([term.applies_to(x) for x in tile.sources])
-        part = tile.with_sources([x for x in tile.sources if term.applies_to(x)])
-        if some.any():
-            each[some], flag = processed(process, each[some], flag, part)
-    vis += each.sum(0)
-    return flag
-
-
 def apply_jones(vis, jones: np.ndarray, tile: Tile) -> None:
-    if (jones.shape[:4] == (1, 1, 1, 1) and jones.ndim == 4 and jones.item() == 1) or not vis.size:
+    if (jones.shape == (1, 1, 1, 1) and jones.item() == 1) or not vis.size:
         return
     from imaging.kernels.rime import apply_stations
 
-    matrices = np.require(algebra.as_kind(jones, "full")[0], complex, ["C", "W"])
-    apply_stations(vis, matrices, tile.antenna1, tile.antenna2, tile.time_index)
+    apply_stations(vis, np.require(jones[0], complex, ["C", "W"]), tile.antenna1, tile.antenna2, tile.time_index)
 
 
 def processed(process: ArrayProcess, vis, flag, tile) -> tuple[np.ndarray, np.ndarray]:

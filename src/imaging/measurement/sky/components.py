@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from imaging.algorithms.components import Component
+from imaging.algorithms.components import Component, spectra
 from imaging.algorithms.rime import brightness
 from imaging.image import radec_to_lmn
 from imaging.measurement.tiles import Tile
@@ -38,16 +38,19 @@ class Source:
 
     def brightness(self, tile: Tile) -> np.ndarray:
         """(1, chan, 2, 2) Jy."""
-        if self.component.stokes[0]:
-            scale = self.component.flux(tile.freq) / self.component.stokes[0]
-            stokes = scale[:, None] * np.asarray(self.component.stokes, float)
-        else:
-            stokes = np.array([self.component.stokes_at(nu) for nu in tile.freq])
-        if self.rotation_measure:
-            squares = (SPEED_OF_LIGHT / tile.freq) ** 2 - (SPEED_OF_LIGHT / self.component.reffreq) ** 2
-            turned = (stokes[:, 1] + 1j * stokes[:, 2]) * np.exp(2j * self.rotation_measure * squares)
-            stokes[:, 1], stokes[:, 2] = turned.real, turned.imag
-        return brightness(stokes, tile.feeds)[None]
+        return brightnesses([self], tile)[0]
+
+
+def brightnesses(sources: list[Source], tile: Tile) -> np.ndarray:
+    """Those of many sources at once, (source, 1, chan, 2, 2) Jy."""
+    stokes = spectra([source.component for source in sources], tile.freq)
+    measures = np.array([source.rotation_measure for source in sources])
+    if measures.any():
+        reference = np.array([[source.component.reffreq] for source in sources])
+        squares = (SPEED_OF_LIGHT / tile.freq) ** 2 - (SPEED_OF_LIGHT / reference) ** 2
+        turned = (stokes[..., 1] + 1j * stokes[..., 2]) * np.exp(2j * measures[:, None] * squares)
+        stokes[..., 1], stokes[..., 2] = turned.real, turned.imag
+    return brightness(stokes, tile.feeds)[:, None]
 
 
 class SourceSky:

@@ -2,12 +2,16 @@
 
 import ast
 import inspect
+import re
 from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from imaging.measurement.build import build, files
 from imaging.measurement.jones.bandpass import Bandpass
 from imaging.measurement.jones.beams import AnalyticBeam, PointingErrors
 from imaging.measurement.jones.fits_beam import FitsBeam
@@ -16,6 +20,7 @@ from imaging.measurement.jones.ionosphere import IonosphereScreen, IonosphereWav
 from imaging.measurement.jones.leakage import Leakage
 from imaging.measurement.jones.rotation import Rotation
 from imaging.measurement.jones.troposphere import Troposphere
+from imaging.measurement.modules import NATIVE
 from imaging.measurement.sky.catalogue import CatalogueSky
 from imaging.measurement.sky.components import ComponentSky
 from imaging.measurement.sky.gridded import GriddedSky
@@ -42,6 +47,19 @@ def test_every_option_has_a_type_and_an_explanation(module):
             after = body.body[i + 1]
             assert isinstance(after, ast.Expr), line.target.id
             assert isinstance(after.value.value, str)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_the_page_has_every_option_and_no_other(module):
+    page = (Path(__file__).parents[2] / "docs/measurement.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{module.__name__}`")]
+    options = row.split("|")[3]
+    assert set(re.findall(r"`(\w+)`", options)) == {field.name for field in fields(module)}
+    assert NATIVE[module.__name__] == module.__module__
+
+
+def test_all_native_modules_are_here():
+    assert {module.__name__ for module in MODULES} <= set(NATIVE)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +91,44 @@ def test_options_with_units(module, options, name, value):
 def test_options_that_are_none(module, options):
     with pytest.raises(ValidationError):
         TypeAdapter(module).validate_python(options)
+
+
+def test_an_equation_of_everything_is_undone_and_does_not_depend_on_tiles(observe):
+    """Toward a source alone; corrupted in one tile and in several."""
+    section = SimpleNamespace(
+        smearing=False, seed=3,
+        sky_models=[entry("GriddedSky", "", pattern="star", size=3, step="3arcmin", polarisation=[0.1, 0.05, 0.02])],
+        sky_jones=[
+            entry("IonosphereScreen", "Z", size=128, diffractive_scale="2km") | {"subset": "", "unique": "source"},
+            entry("AnalyticBeam", "E", diameter="12m", squint=0.05, parallactic=True)
+            | {"subset": "", "unique": "source", "pointing": entry("PointingErrors", "", rms="20arcsec", drift=10)},
+        ],
+        sky_vis_proc=[entry("Smearing", "S")],
+        uv_jones=[entry("Troposphere", "T", rms="5mm", opacity=0.1, size=128),
+                  entry("Rotation", "P", feed_angle="5deg"),
+                  entry("Leakage", "D", rms=0.03, ripple=0.01), entry("Bandpass", "B", edge=0.1, delay="1ns"),
+                  entry("ComplexGains", "G", drift="20deg")],
+        vis_proc=[entry("IfrGains", "I"), entry("IfrBiases", "C", rms="10mJy")],
+    )  # fmt: skip
+    observation = observe(width=2e6, interval=10.0)
+    maker, plain = build(section, context=observation), build(section, ("sky_models",), context=observation)
+    tree, tile = maker.make_predict_tree(sources=["S+1-1"]), next(observation.tiles())[1]
+    clean = plain.make_predict_tree(sources=["S+1-1"]).evaluate(tile)[0]
+    vis, flag = maker.correct_uv_data(None, tree, sky_correct="S+1-1").evaluate(tile)
+    assert not flag.any()
+    np.testing.assert_allclose(vis, clean, rtol=0, atol=1e-10)
+    whole, again = maker.make_predict_tree().evaluate(tile)[0], build(section, context=observation).make_predict_tree()
+    assert np.abs(whole - plain.make_predict_tree().evaluate(tile)[0]).max() > 0.1
+    for rows, part in observation.tiles(1):
+        np.testing.assert_allclose(again.evaluate(part)[0], whole[rows], rtol=0, atol=1e-12)
+
+
+def entry(module, label, **options):
+    return {"module": module, "label": label, "options": options, "pointing": None, "skip_correct": False}
+
+
+def test_files_of_a_pattern_are_inputs(tmp_path):
+    for name in ("beam_xx_re.fits", "beam_yy_im.fits", "other.fits"):
+        (tmp_path / name).write_text("")
+    section = SimpleNamespace(sky_jones=[entry("FitsBeam", "E", pattern=str(tmp_path / "beam_$(xy)_$reim.fits"))])
+    assert [Path(path).name for path in files(section)] == ["beam_xx_re.fits", "beam_yy_im.fits"]

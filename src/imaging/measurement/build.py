@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from glob import glob
 from pathlib import Path
 
 from imaging.measurement.meqmaker import MeqMaker
@@ -46,7 +48,8 @@ def files(section) -> list[str]:
     named = [source_file(entry["module"]) for entry in entries(section)]
     for entry in entries(section):
         for value in entry["options"].values():
-            named += [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
+            words = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
+            named += words + [path for v in words if "$" in v for path in glob(re.sub(r"\$\(?\w+\)?", "*", v))]
     return sorted({path for path in named if path and Path(path).exists()})
 
 

@@ -81,12 +81,12 @@ class SourceSky:
 class ComponentSky(SourceSky):
     """Components of a text file as BBS, DP3 and WSClean write it. A patch is the tag `cluster` of its components."""
 
-    path: str
+    components: str
     """The file; in a script also a list of Components."""
     solvable = False
 
     def _load(self) -> list[Source]:
-        components = self.path
+        components = self.components
         if isinstance(components, str):
             from imaging.io.component_list import load_components
 

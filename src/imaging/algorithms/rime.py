@@ -24,7 +24,7 @@ CONSISTENT = 1e-6  # m: uvw this near to differences of stations' coordinates ar
 
 def brightness(stokes, feeds: str = "linear") -> np.ndarray:
     """Matrices (…, 2, 2) of stokes (…, 4) I, Q, U, V: XX = I + Q, XY = U + iV; RR = I + V, RL = Q + iU."""
-    i, q, u, v = np.moveaxis(np.asarray(stokes, float), -1, 0)
+    i, q, u, v = np.moveaxis(np.asarray(stokes), -1, 0)
     if feeds == "circular":
         q, u, v = v, q, u
     made = np.empty((*i.shape, 2, 2), complex)

@@ -28,6 +28,7 @@ _PLACES = {
     f"{_JONES}.ionosphere": ("IonosphereScreen", "IonosphereWave"), f"{_JONES}.leakage": ("Leakage",),
     f"{_JONES}.rotation": ("Rotation",), f"{_JONES}.troposphere": ("Troposphere",),
     f"{_SKY}.catalogue": ("CatalogueSky",), f"{_SKY}.components": ("ComponentSky",), f"{_SKY}.gridded": ("GriddedSky",),
+    f"{_SKY}.image": ("FitsImageSky",),
     f"{_SKY}.tigger": ("TiggerSky",), f"{_VIS}.errors": ("IfrBiases", "IfrGains", "ThermalNoise"),
     f"{_VIS}.flagger": ("Flagger",), f"{_VIS}.smearing": ("Smearing",),
 }  # fmt: skip

@@ -19,11 +19,11 @@ wide,GAUSSIAN,13:30:40.0,30.24.00,0.8,0,0,0,[-1.0],true,1.4e9,60,30,40
 UV = [
     {"label": "P", "module": "Rotation"},
     {"label": "D", "module": "Leakage", "options": {"rms": 0.05}},
-    {"label": "G", "module": "ComplexGains", "options": {"amplitude": 0.1, "phase": 0.5, "delay": 1e-9}},
+    {"label": "G", "module": "ComplexGains", "options": {"amplitude": 0.1, "phase": "30deg", "delay": "1e-9s"}},
 ]
 IFR = [{"label": "I", "module": "IfrGains", "options": {"rms": 0.05}}]
 BEAM = [{"label": "E", "module": "AnalyticBeam",
-         "pointing": {"module": "PointingErrors", "options": {"rms": 2e-4}}}]  # fmt: skip
+         "pointing": {"module": "PointingErrors", "options": {"rms": "40arcsec"}}}]  # fmt: skip
 
 
 @pytest.fixture

@@ -185,13 +185,9 @@ def _arguments(cls: type, options: dict, label: str) -> dict:
 
 
 def _assign(module: Any, name: str, options: dict) -> None:
-    from imaging.measurement.expressions.options import TDLStealOptions, assign, symbols
+    from imaging.measurement.expressions.options import assign, symbols
 
-    items = [
-        item
-        for which in ("compile", "runtime")
-        for item in module_options(module, which, lambda m, kind: TDLStealOptions(m, kind == "runtime"))
-    ]
+    items = [item for which in ("compile", "runtime") for item in module_options(module, which)]
     known = symbols(items)
     _check_names(name, options, [*known, *{option.symbol for option in known.values()} - set(known)])
     assign(items, options)

@@ -45,16 +45,17 @@ class MeqMaker(Asker, Recorder):
     use_decomposition: None takes the product over stations where it can, False goes row by row. smearing: average over
     the channels' widths and the interval. strict: modules without **kw are refused. seed: of the random generators
     while a module computes, with its label. use_jones_inspectors: a standard inspector for terms that bring none.
+    use_tensors: sky Jones modules that have `compute_jones_tensor` are asked for J(p) of all sources at once.
     Verbs take `ns`, the NodeScope that modules make their nodes in; None: the MeqMaker's own, `scope`.
     """
 
     def __init__(self, namespace="me", solvable=False, use_correction=False, use_decomposition=None,
                  use_jones_inspectors=None, use_skyjones_visualizers=True, *, context: Observation | None = None,
-                 smearing: bool = False, strict: bool = True, seed: int = 0):  # fmt: skip
+                 smearing: bool = False, strict: bool = True, seed: int = 0, use_tensors: bool = False):  # fmt: skip
         self.namespace, self.solvable, self.use_correction = namespace, solvable, use_correction
         self.use_decomposition, self.smearing, self.strict, self.seed = use_decomposition, smearing, strict, seed
         self.use_jones_inspectors = use_jones_inspectors in (None, True)
-        self.context, self.scope = context, NodeScope()
+        self.context, self.scope, self.use_tensors = context, NodeScope(), use_tensors
         self.sky_models: list | None = None
         self.terms: list[Term] = []
         self.bookmarks: list[dict] = []

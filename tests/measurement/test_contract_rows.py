@@ -856,6 +856,9 @@ def test_V2_rows_in_any_order_and_baselines_that_miss_times(observe):
     nodes, arrays = (made(some, P=module()).apply_visibility_processing(None, Data(data)).evaluate(tile_of(some))[0]
                      for module in (NodeGain, ArrayGain))  # fmt: skip
     agree(nodes, arrays, 1e-15)
+    maker = made(some, P=NodeGain())
+    undone = maker.correct_uv_data(None, Data(nodes)).evaluate(tile_of(some))[0]
+    agree(undone, data, 1e-14)
 
 
 def test_V3_V4_V5_processors_in_order_and_undone_in_reverse(observation):
@@ -1007,6 +1010,10 @@ def test_what_is_no_matrix_and_no_list_of_sources(observation, sky):
     maker.add_sky_models(types.SimpleNamespace(source_list=lambda **kw: None))
     with pytest.raises(ContractError, match="returned no list"):
         maker.get_source_list()
+    maker = MeqMaker(context=observation)
+    maker.add_sky_models(types.SimpleNamespace(source_list=lambda **kw: ["3C 286"]))
+    with pytest.raises(ContractError, match="no source"):
+        maker.make_predict_tree()
 
 
 def test_matrices_without_an_inverse_are_flagged_and_counted(observation, sky):

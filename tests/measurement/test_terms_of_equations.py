@@ -89,7 +89,7 @@ def test_a_term_for_each_source_for_all_or_by_a_tag(observe, sky, dialect, per, 
     observation, module = observe(), ByName(NUMBERS, dialect)
     sky.source_list()[1].set_attr("cluster", "odd")
     maker = maker_of(observation, sky)
-    maker.add_sky_jones("E", modules=module, per=per)
+    maker.add_sky_jones("E", modules=module, unique=per)
     agree(predicted(maker), weighted(observation, sky, numbers))
     assert module.asked == asked
     alone = predicted(maker_of(observation, sky), sources=["polarised"])
@@ -101,7 +101,7 @@ def test_a_term_for_each_source_for_all_or_by_a_tag(observe, sky, dialect, per, 
 def test_a_tag_that_names_no_source(observe, sky):
     sky.source_list()[1].set_attr("cluster", "nobody")
     maker = maker_of(observe(), sky)
-    maker.add_sky_jones("E", modules=ByName(NUMBERS), per="cluster")
+    maker.add_sky_jones("E", modules=ByName(NUMBERS), unique="cluster")
     with pytest.raises(ImagingError, match="cluster of the source polarised"):
         maker.make_predict_tree()
 

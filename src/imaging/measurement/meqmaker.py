@@ -74,12 +74,12 @@ class MeqMaker(Asker, Recorder):
             check_module(module, "sky model", strict=False)
         self.sky_models = modules
 
-    def add_sky_jones(self, label, name=None, modules=None, pointing=None, *, subset=None, per="source",
+    def add_sky_jones(self, label, name=None, modules=None, pointing=None, *, subset=None, unique="source",
                       all_stations=False, skip_correct=False) -> Term:  # fmt: skip
         """A Jones term that depends on the direction; all of them before the first uv Jones.
 
         pointing: one pointing module or several that exclude one another (`Term.pointing_choice`). subset: which
-        sources it is for, in words (`selection`) or a function of a source. per, all_stations, skip_correct: `Term`.
+        sources it is for, in words (`selection`) or a function of a source. unique, all_stations, skip_correct: `Term`.
         """
         if any(term.role == "station jones" for term in self.terms):
             raise LifecycleError(f"The sky Jones term {label} comes after a uv Jones term.", got="add_sky_jones",
@@ -90,7 +90,7 @@ class MeqMaker(Asker, Recorder):
         term = self._add("sky jones", label, name, modules)
         if isinstance(subset, str):
             subset = selection.predicate(subset, getattr(self.context, "phase_centre", None))
-        term.pointing, term.subset, term.per = tuple(pointing), subset, per
+        term.pointing, term.subset, term.unique = tuple(pointing), subset, unique
         term.all_stations, term.skip_correct = all_stations, skip_correct
         return term
 

@@ -58,7 +58,7 @@ class Term:
     """One line of the equation. `modules` exclude one another: `choice` says which is used; `pointing_choice` of
     `pointing`, None for no pointing errors.
 
-    `subset`: which sources it is for, a function of a source (sky terms; all by default). `per`: a term for each
+    `subset`: which sources it is for, a function of a source (sky terms; all by default). `unique`: a term for each
     "source", one for the whole "model", or the name of a tag: sources have the term of the source that it names.
     `all_stations`: the first station's term is everyone's. `skip_correct`: left alone by correct_uv_data. `bounds`:
     what is flagged there. `solvable`, and the names `solvable_sources` where only some are, are known after the module
@@ -75,7 +75,7 @@ class Term:
     skip_correct: bool = False
     choice: int = 0
     pointing_choice: int | None = 0
-    per: str = "source"
+    unique: str = "source"
     all_stations: bool = False
     bounds: Bounds | None = None
     solvable: bool | None = None
@@ -103,12 +103,12 @@ class Term:
         """Find the stand-ins of sources."""
         known = {name_of(x): x for x in sources}
         for x in sources:
-            if self.per == "model":
+            if self.unique == "model":
                 self.stand_ins[name_of(x)] = sources[0]
-            elif self.per != "source":
-                name = x.get_attr(self.per) or name_of(x)
+            elif self.unique != "source":
+                name = x.get_attr(self.unique) or name_of(x)
                 if name not in known:
-                    raise ImagingError(f"The {self.per} of the source {name_of(x)} is no source of the term "
+                    raise ImagingError(f"The {self.unique} of the source {name_of(x)} is no source of the term "
                                        f"{self.label}.", got=name, expected=", ".join(known),
                                        next_step="correct the sky model, or the choice of sources")  # fmt: skip
                 self.stand_ins[name_of(x)] = known[name]

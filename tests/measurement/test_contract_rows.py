@@ -583,7 +583,7 @@ def test_C6_K5_inspectors_of_the_module_take_the_place_of_the_standard_one(obser
     value, tile = function(tile_of(observation)), tile_of(observation)
     if own:
         assert name == "G::seen"
-        np.testing.assert_allclose(value[1, :, 0], 2 * np.sin((tile.time - START) / 600), rtol=1e-12)
+        np.testing.assert_allclose(value[0, 1], 2 * np.sin((tile.time - START) / 600), rtol=1e-12)
     else:
         assert name == "G:inspector"
         np.testing.assert_allclose(value, contracts.station_array(maker.get_uvjones_nodes("G"), tile).mean(3))
@@ -599,7 +599,7 @@ def test_C7_K5_standard_inspectors_in_the_order_of_the_terms(observation, sky):
     functions = maker.inspector_functions()
     assert list(functions) == ["Z:inspector", "E:dlm:inspector", "E:inspector", "G:inspector"]
     tile = tile_of(observation).with_sources(sky.source_list())
-    assert functions["E:dlm:inspector"](tile).shape == (4, 3, 1, 2)
+    assert functions["E:dlm:inspector"](tile).shape == (1, 4, 3, 2)
     assert functions["Z:inspector"](tile).shape == (3, 4, 3, 2, 2)
     silent = MeqMaker(context=observation, use_jones_inspectors=False)
     silent.add_uv_jones("G", modules=Module("nodes"))
@@ -856,6 +856,9 @@ def test_V2_rows_in_any_order_and_baselines_that_miss_times(observe):
     nodes, arrays = (made(some, P=module()).apply_visibility_processing(None, Data(data)).evaluate(tile_of(some))[0]
                      for module in (NodeGain, ArrayGain))  # fmt: skip
     agree(nodes, arrays, 1e-15)
+    maker = made(some, P=NodeGain())
+    undone = maker.correct_uv_data(None, Data(nodes)).evaluate(tile_of(some))[0]
+    agree(undone, data, 1e-14)
 
 
 def test_V3_V4_V5_processors_in_order_and_undone_in_reverse(observation):
@@ -1007,6 +1010,10 @@ def test_what_is_no_matrix_and_no_list_of_sources(observation, sky):
     maker.add_sky_models(types.SimpleNamespace(source_list=lambda **kw: None))
     with pytest.raises(ContractError, match="returned no list"):
         maker.get_source_list()
+    maker = MeqMaker(context=observation)
+    maker.add_sky_models(types.SimpleNamespace(source_list=lambda **kw: ["3C 286"]))
+    with pytest.raises(ContractError, match="no source"):
+        maker.make_predict_tree()
 
 
 def test_matrices_without_an_inverse_are_flagged_and_counted(observation, sky):

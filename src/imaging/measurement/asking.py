@@ -68,7 +68,7 @@ class Asker:
         some = stations[:1] if term.all_stations else stations
         more = {"pointing_offsets": pointings, **self._common(term, own)}
         value = None
-        if sky and hasattr(term.module, "compute_jones_tensor"):
+        if sky and self.use_tensors and hasattr(term.module, "compute_jones_tensor"):
             value = self._tensor(term, scope, node, asked, some, more)
         if value is None:
             value = checked_jones(term, self._seeded(

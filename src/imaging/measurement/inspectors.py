@@ -25,13 +25,14 @@ def standard_inspector(term, jones) -> tuple[str, Callable[[Tile], np.ndarray]]:
 
 
 def standard_pointing_inspector(name: str, pointings) -> tuple[str, Callable[[Tile], np.ndarray]]:
-    return f"{name}:inspector", lambda tile: contracts.pointing_array(pointings, tile)
+    return f"{name}:inspector", lambda tile: contracts.pointing_array(pointings, tile).mean(2)[None]
 
 
 def functions_of(inspectors: Sequence) -> dict[str, Callable[[Tile], np.ndarray]]:
     """Inspectors by name as functions of a tile: pairs (name, function), nodes, or functions with a name.
 
-    A node's array is (dims…, time | 1, chan | 1). What is none of these has nothing to be evaluated and is left out.
+    The arrays are (source | 1, station | 1, time | 1[, …]), means over the channels; a node's elements stand on the
+    axis of stations. What is none of these has nothing to be evaluated and is left out.
     """
     found: dict = {}
     for one in inspectors:
@@ -51,7 +52,12 @@ def functions_of(inspectors: Sequence) -> dict[str, Callable[[Tile], np.ndarray]
 
 def _of_node(node):
     node = literal.as_node(node)
-    return node.name, lambda tile: literal.evaluated([node], literal.node_tile(tile))[0]
+
+    def elements(tile):
+        value = literal.evaluated([node], literal.node_tile(tile))[0].mean(-1)
+        return value.reshape(1, -1, value.shape[-1])
+
+    return node.name, elements
 
 
 class Recorder:

@@ -46,17 +46,19 @@ class MeqMaker(Asker, Recorder):
     the channels' widths and the interval. strict: modules without **kw are refused. seed: of the random generators
     while a module computes, with its label. use_jones_inspectors: a standard inspector for terms that bring none.
     threads: what trees evaluate with; visibilities do not depend on it.
+    use_tensors: sky Jones modules that have `compute_jones_tensor` are asked for J(p) of all sources at once.
     Verbs take `ns`, the NodeScope that modules make their nodes in; None: the MeqMaker's own, `scope`.
     """
 
     def __init__(self, namespace="me", solvable=False, use_correction=False, use_decomposition=None,
                  use_jones_inspectors=None, use_skyjones_visualizers=True, *, context: Observation | None = None,
-                 smearing: bool = False, strict: bool = True, seed: int = 0, threads: int = 1):  # fmt: skip
+                 smearing: bool = False, strict: bool = True, seed: int = 0, use_tensors: bool = False,
+                 threads: int = 1):  # fmt: skip
         self.namespace, self.solvable, self.use_correction = namespace, solvable, use_correction
         self.use_decomposition, self.smearing, self.strict, self.seed = use_decomposition, smearing, strict, seed
         self.threads = threads
         self.use_jones_inspectors = use_jones_inspectors in (None, True)
-        self.context, self.scope = context, NodeScope()
+        self.context, self.scope, self.use_tensors = context, NodeScope(), use_tensors
         self.sky_models: list | None = None
         self.terms: list[Term] = []
         self.bookmarks: list[dict] = []
@@ -150,6 +152,10 @@ class MeqMaker(Asker, Recorder):
                 found += made
             self._sources = _numbered(found)
         return list(self._sources)
+
+    def array_sources(self, ns=None) -> list:
+        """The same with what tiles want of sources: Tile.with_sources."""
+        return self._arrays(self.get_source_list(ns), ns)
 
     def estimate_image_size(self, **kw) -> float:
         """Arcmin that hold all sky models that can tell; 0 where none can."""

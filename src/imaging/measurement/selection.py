@@ -48,7 +48,9 @@ def attribute(source, name: str, centre: tuple[float, float] | None = None):
 
 
 def _distance(source, centre):
-    if hasattr(source, "direction"):
+    if hasattr(source, "static_lmn"):
+        lmn = source.static_lmn
+    elif hasattr(source, "direction"):
         lmn = source.direction.lmn_static()
     else:
         lmn = source.lmn(centre) if centre is not None else None

@@ -49,7 +49,7 @@ class NodeSource:
     def __init__(self, component, ns: NodeScope):
         self.component_nodes, self.name = component, component.name
         static = component.direction.lmn_static()
-        self._lmn = None if static is None else tuple(map(float, static))
+        self.static_lmn = None if static is None else tuple(map(float, static))
         self._track = None if static is not None else component.direction.lmn()
         if not hasattr(component, "brightness"):
             raise ContractError(f"The source {self.name} has no brightness of its own.", got=type(component).__name__,
@@ -64,9 +64,9 @@ class NodeSource:
         return getattr(self.component_nodes, name)
 
     def lmn(self, phase_centre=None):
-        if self._lmn is None:
+        if self.static_lmn is None:
             raise ContractError(f"The source {self.name} moves.", got="lmn(phase_centre)", expected="mean_lmn(tile)")
-        return self._lmn
+        return self.static_lmn
 
     def brightness(self, tile: Tile) -> np.ndarray:
         """(time | 1, chan | 1, 2, 2) Jy."""
@@ -102,7 +102,14 @@ class MovingSource(NodeSource):
 
 def for_arrays(source, ns: NodeScope):
     """The source itself, or a NodeSource of Meow's."""
-    if not hasattr(source, "direction") or isinstance(source, (Located, NodeSource)):
+    if isinstance(source, (Located, NodeSource)):
+        return source
+    if not hasattr(source, "direction"):
+        missing = [name for name in ("name", "lmn", "brightness", "shape") if not hasattr(source, name)]
+        if missing:
+            raise ContractError("A sky model has something that is no source.", got=f"{type(source).__name__} without "
+                                + ", ".join(missing), expected="sources of Meow, or name, lmn, brightness and shape",
+                                next_step="docs/measurement.md")  # fmt: skip
         return source
     return (NodeSource if source.direction.lmn_static() is not None else MovingSource)(source, ns)
 

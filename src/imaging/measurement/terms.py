@@ -15,7 +15,7 @@ from imaging.errors import ImagingError
 from imaging.measurement import contracts, literal
 from imaging.measurement.contracts import ArrayJones, ArrayProcess, ContractError, name_of
 from imaging.measurement.expressions import Node
-from imaging.measurement.expressions.definitions import Expression
+from imaging.measurement.expressions.definitions import Definition, Expression
 from imaging.measurement.tiles import Tile
 
 
@@ -171,13 +171,13 @@ class TensorJones:
         if index is None:
             return None
         tensor = self.tensors(p)
+        if isinstance(tensor, Node) and not tensor.initialized():  # one for all stations
+            tensor = self.tensors
         return tensor if tensor is None else _piece(tensor, index, self.label)
 
 
 def _piece(tensor, index: int, label: str):
     if isinstance(tensor, Expression):
-        from imaging.measurement.expressions.definitions import Definition
-
         return literal.as_node(Definition("TensorPiece", (tensor,), {"index": index, "label": label}))
     return np.asarray(tensor)[index]
 

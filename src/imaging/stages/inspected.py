@@ -24,7 +24,7 @@ class Inspected:
         """What `maker`'s inspectors are on a tile; `key` tells fields and spectral windows apart."""
         if not self.path:
             return
-        sources = maker.get_source_list()
+        sources = maker.array_sources()
         for name, function in maker.inspector_functions().items():
             values = np.asarray(function(tile.with_sources(sources)))
             values = values[None] if values.ndim == 2 else values  # of stations

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from imaging.errors import ImagingError
 from imaging.measurement.expressions.errors import (
     DivisionByZeroError,
     ExpressionError,
@@ -155,7 +156,7 @@ class Evaluator:
                 f"The node {node.name} divides by zero or is not a number.", got=f"{error}{_place(node)}",
                 next_step="Keep its arguments off that value, for example with Meq.Max(x, 1e-30).",
             ) from None  # fmt: skip
-        except ExpressionError:
+        except ImagingError:
             raise
         except Exception as error:
             shapes = ", ".join("none" if child is None else str(child.shape[:-2]) for child in children)

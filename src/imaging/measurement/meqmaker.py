@@ -178,7 +178,7 @@ class MeqMaker(Asker, Recorder):
     def make_predict_tree(self, ns=None, sources=None, uvdata=None, ifrs=None) -> Tree:
         """Visibilities of `sources` (all by default) and of `uvdata`, a tree or nodes (p, q), through the equation."""
         sources = self._arrays(self.get_source_list(ns) if sources is None else self.find_sources(sources), ns)
-        if self.smearing and any(hasattr(x, "visibilities") for x in sources):
+        if self.smearing and any(hasattr(x, "degridded") for x in sources):
             logger.warning("images among the sky models are not smeared")
         sky, per_source = self._computed("sky jones", ns, sources), self._computed("sky visibilities", ns, sources)
         uv = self._computed("station jones", ns, sources)

@@ -79,14 +79,14 @@ class SkySum:
 
     def _evaluated(self, tile: Tile) -> tuple:
         """The tile, and its sources' brightness (None for an image) and Jones matrices."""
-        light = None if hasattr(tile.sources[0], "visibilities") else light_of(tile)
+        light = None if hasattr(tile.sources[0], "degridded") else light_of(tile)
         return tile, light, sky_product(self.sky, tile)
 
     def _add_each(self, vis, tile, light, product, rows, run) -> np.ndarray:
         """Sources one by one, through their processors."""
         each, flag = np.zeros((len(tile.sources), *vis.shape), complex), no_flags(tile)
         if light is None:
-            each[0] = tile.sources[0].visibilities(tile, self.threads)
+            each[0] = tile.sources[0].degridded(tile, self.threads)
             apply_jones(each[0], product, tile)
         else:
             lmn1, shapes = _lmn1(tile), _shapes(tile)

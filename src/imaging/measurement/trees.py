@@ -95,9 +95,9 @@ def blocks(sources: list, tile: Tile, more: int = 0) -> Iterator[list]:
     """
     _, stations, times, chans = tile.shape
     size = max(1, MEMORY // (64 * stations * times * chans + more))
-    others = [x for x in sources if not hasattr(x, "visibilities")]
+    others = [x for x in sources if not hasattr(x, "degridded")]
     yield from (others[start : start + size] for start in range(0, len(others), size))
-    yield from ([x] for x in sources if hasattr(x, "visibilities"))
+    yield from ([x] for x in sources if hasattr(x, "degridded"))
 
 
 def station_product(terms, tile: Tile) -> np.ndarray:

@@ -49,7 +49,7 @@ class Facet:
         above = np.minimum(below + 1, len(flux) - 1)
         return self._matrices(flux[below] * (1 - share[:, None]) + flux[above] * share[:, None], tile)[None]
 
-    def visibilities(self, tile: Tile, threads: int = 1) -> np.ndarray:
+    def degridded(self, tile: Tile, threads: int = 1) -> np.ndarray:
         """(row, chan, 2, 2) Jy, without Jones terms; between the image's channels linear in frequency."""
         from imaging.algorithms.gridding import Gridder
         from imaging.algorithms.phase_rotation import turn

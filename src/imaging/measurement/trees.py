@@ -19,11 +19,15 @@ MEMORY = 2**26  # bytes of Jones matrices at a time
 
 
 class Tree:
-    """Visibilities to be evaluated: `evaluate(tile)` gives (vis (row, chan, 2, 2), flag (row, chan))."""
+    """Visibilities to be evaluated: `evaluate(tile)` gives (vis (row, chan, 2, 2), flag (row, chan)).
+
+    What corrections found: samples without an inverse (`singular`), and whether matrices mix the feeds (`mixes`).
+    """
 
     def __init__(self, function: Callable | None, ifrs: set | None = None, seed: int = 0):
         self.function, self.ifrs, self.seed = function, ifrs, seed
         self.singular = self.out_of_bounds = 0
+        self.mixes = False
 
     def evaluate(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         """Rows of other baselines than the tree's are 0 and flagged."""
@@ -46,6 +50,7 @@ class Tree:
         apply_jones(vis, inverse, tile)
         vis[bad] = kept
         self.singular += int(bad.sum())
+        self.mixes |= algebra.kind_of(jones) == "full"
         if bad.any():
             logger.warning("%d samples are left uncorrected: a Jones matrix has no inverse", bad.sum())
         return bad if flag_jones else np.zeros_like(bad)

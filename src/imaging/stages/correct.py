@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imaging.io.ms_columns import Column
 from imaging.log import logger
 from imaging.measurement.build import build
@@ -31,6 +33,9 @@ def correct(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
                     group.flag(flags, rows, flag)
                     seen.take(maker, tile)
             singular += tree.singular
+            if tree.mixes and len(meta.correlations(group.ddid)) < 4:
+                logger.warning("%s has only %s: terms that mix the feeds are undone in part", Path(ms).name,
+                               ", ".join(meta.correlations(group.ddid)))  # fmt: skip
     if singular:
         logger.warning("%d samples have no correction: they are flagged", singular)
     seen.save()

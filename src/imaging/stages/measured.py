@@ -92,6 +92,12 @@ def groups(path: str, data) -> Iterator[list[Group]]:
         yield [_group(reader, *key, parts) for key, parts in sorted(scalars.items())]
 
 
+def _names(antennas: list[str]) -> tuple[str, ...]:
+    """Of the stations: their numbers, where any two share a name or one has none."""
+    named = all(antennas) and len(set(antennas)) == len(antennas)
+    return tuple(antennas) if named else tuple(map(str, range(len(antennas))))
+
+
 def _group(reader: Reader, ddid: int, field: int, parts: list) -> Group:
     meta, channels = reader.meta, reader.channels(ddid)
     window = meta.window(ddid)
@@ -102,7 +108,7 @@ def _group(reader: Reader, ddid: int, field: int, parts: list) -> Group:
     interval = np.median(columns["INTERVAL"])
     logger.info("%s: field %s, %d rows, %d channels", meta.path, meta.fields[field], len(rows), len(channels))
     return Group(reader, ddid, rows, Observation(
-        stations=tuple(meta.antennas), antenna1=columns["ANTENNA1"], antenna2=columns["ANTENNA2"],
+        stations=_names(meta.antennas), antenna1=columns["ANTENNA1"], antenna2=columns["ANTENNA2"],
         time=columns["TIME"], uvw=columns["UVW"], freq=window.freq[channels], phase_centre=centre,
         width=np.abs(window.width[channels]), interval=float(interval), feeds=feeds_of(meta.correlations(ddid)),
         positions=meta.positions,

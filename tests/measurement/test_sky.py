@@ -202,6 +202,17 @@ def test_lists_of_dp3_and_their_patches(tmp_path, header, tile):
     np.testing.assert_allclose(stokes(a, tile)[:, 0], 1.5 * x ** (-0.7 + 0.1 * np.log10(x)), rtol=1e-13)
 
 
+def test_rotation_measures_of_lists_are_refused_and_not_forgotten(tmp_path):
+    path = tmp_path / "list.skymodel"
+    path.write_text("format = Name, Type, Ra, Dec, I, RotationMeasure, PolarizedFraction\n"
+                    "a, POINT, 04:35:01.0, +34.22.38.0, 1.5, 0, \nb, POINT, 04:35:01.0, +34.22.38.0, 1.5, 12, 0.1\n"
+                    )  # fmt: skip
+    with pytest.raises(ImagingError, match="line 3"):
+        ComponentSky(str(path)).source_list()
+    path.write_text("\n".join(path.read_text().splitlines()[:2]))
+    assert ComponentSky(str(path)).source_list()[0].name == "a"
+
+
 def test_brightness_where_there_is_no_intensity(tile):
     odd = Component("odd", 0, 0, (0.0, 0.1, 0.2, 0.0), (-0.7,), 1.4e9)
     expected = [(tile.freq / 1.4e9) ** -0.7 * part for part in (0.0, 0.1, 0.2, 0.0)]

@@ -41,6 +41,13 @@ def test_biases_are_added_and_taken_back(observe, sky):
     np.testing.assert_allclose(parallel[..., 0, 1], clean[..., 0, 1], rtol=1e-14)
 
 
+def test_stations_with_themselves_stay_hermitian(observe, sky):
+    observation = observe(antenna1=np.zeros(30, int), antenna2=np.zeros(30, int), uvw=np.zeros((30, 3)))
+    vis = evaluate(observation, IfrBiases(0.1), sky)[0]
+    np.testing.assert_allclose(vis, vis.conj().swapaxes(2, 3), atol=1e-14)
+    assert np.abs(vis - evaluate(observation, None, sky)[0]).max() > 0.01
+
+
 def test_noise_of_stations_that_differ(observe):
     sefds = (100.0, 400.0, 400.0, 1600.0, 400.0)
     observation = observe(times=300, width=1e6, interval=10.0)

@@ -33,8 +33,8 @@ class BeamCube:
         """Voltages (element, …, chan) at l, m (…, chan | 1) and `freq` (chan,) Hz; 0 outside of the grid.
 
         In l and m splines of `order`, exact at the grid's points; in frequency the mean of the two nearest planes,
-        weighted by their distance, each taken at l nu/nu_plane where there is `scaling` (as codex-africanus does);
-        beyond the first and last plane those alone.
+        weighted by their distance, each taken at l nu/nu_plane where there is `scaling`, as diffraction has it; beyond
+        the first and last plane those alone.
         """
         l, m = np.broadcast_arrays(l, m)
         shape, freq = l.shape[:-1], np.asarray(freq, float)

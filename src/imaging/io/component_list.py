@@ -115,8 +115,11 @@ def _component(path, number: int, text: str, columns) -> Component | None:
         raise _mistake(
             path, number, "OrientationIsAbsolute true", "position angles from the north of the field's centre"
         )
-    column = "Ra, Dec"
+    column = "RotationMeasure, PolarizedFraction"
     try:
+        if any(_finite(row.get(name) or "0") for name in ("rotationmeasure", "polarizedfraction")):
+            raise ValueError("Q and U as fluxes, without rotation measures")
+        column = "Ra, Dec"
         ra, dec = parse_direction(f"{row['ra']} {row['dec']}")
         column = "I, Q, U, V"
         stokes = tuple(_finite(row[name]) for name in "iquv")
@@ -145,7 +148,7 @@ def _component(path, number: int, text: str, columns) -> Component | None:
 
 
 def _asked(row: dict, column: str) -> list[str]:
-    return [row[name.strip().lower()] for name in column.split(",")]
+    return [row.get(name.strip().lower(), "") for name in column.split(",")]
 
 
 def _split(text: str) -> list[str]:

@@ -54,10 +54,9 @@ class GriddedSky(SourceSky):
                                expected="an odd size, all above the horizon, major >= minor")  # fmt: skip
 
     def source_list(self, meqmaker=None, **kw) -> list[Source]:
-        if meqmaker is None or meqmaker.context is None:
-            raise ImagingError("GriddedSky needs the phase centre.", got="no observation", expected="an Observation",
-                               next_step="add it to a MeqMaker with a context")  # fmt: skip
-        return [self._source(i, j, scale, meqmaker.context.phase_centre) for i, j, scale in self.places()]
+        context = getattr(meqmaker, "context", None)
+        centre = context.phase_centre if context else (0.0, 0.0)
+        return [self._source(i, j, scale, centre) for i, j, scale in self.places()]
 
     def estimate_image_size(self, **kw) -> float:
         """Arcmin: the pattern about the phase centre."""
@@ -74,9 +73,20 @@ class GriddedSky(SourceSky):
         return [(0, 0, 1.0), *((i, j, shorter if i * j else 1.0) for i, j in grid if kept(i, j))]
 
     def _source(self, i: int, j: int, scale: float, phase_centre) -> Source:
-        step = self.step * scale
-        ra, dec = lm_to_radec(self.l + i * step, self.m + j * step, phase_centre)
+        l, m = self.l + i * self.step * scale, self.m + j * self.step * scale
+        ra, dec = lm_to_radec(l, m, phase_centre)
         flux = self.centre_flux if (i, j) == (0, 0) and self.centre_flux else self.flux
         stokes = (flux, *(flux * part for part in self.polarisation))
-        return Source(Component(f"S{i:+d}{j:+d}", float(ra), float(dec), stokes, (self.spectral_index,), self.frequency,
-                                self.major, self.minor, self.pa))  # fmt: skip
+        return _Placed(l, m, Component(f"S{i:+d}{j:+d}", float(ra), float(dec), stokes, (self.spectral_index,),
+                                       self.frequency, self.major, self.minor, self.pa))  # fmt: skip
+
+
+class _Placed(Source):
+    """A source at l, m of whatever phase centre."""
+
+    def __init__(self, l: float, m: float, component: Component):
+        super().__init__(component)
+        self._lmn = (l, m, math.sqrt(1 - l**2 - m**2))
+
+    def lmn(self, phase_centre) -> tuple[float, float, float]:
+        return self._lmn

@@ -28,7 +28,9 @@ class _Interferometers:
             upper[..., [0, 1], [1, 0]] = 0
         lower = upper.swapaxes(0, 1).swapaxes(2, 3).conj()
         first = np.arange(number)[:, None] <= np.arange(number)
-        return np.where(first[..., None, None], upper, lower)
+        made, own = np.where(first[..., None, None], upper, lower), np.arange(number)
+        made[own, own] = (upper[own, own] + lower[own, own]) / np.sqrt(2)
+        return made
 
     def _of(self, tile) -> np.ndarray:
         return self.numbers[tile.antenna1, tile.antenna2][:, None]

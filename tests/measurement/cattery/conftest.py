@@ -118,7 +118,7 @@ class Dialect:
     """The modules of the Cattery with their options, which are declared once, when a module is first imported."""
 
     field, stations, positions, start, centre = staticmethod(Field), STATIONS, POSITIONS, START, CENTRE
-    station_cases, sky_cases, pointed, lm = STATION, SKY, POINTED, LM
+    station_cases, sky_cases, pointed, lm, stations = STATION, SKY, POINTED, LM, STATIONS
 
     def __init__(self, ours):
         self.ours, self._options = ours, {}

@@ -1,7 +1,7 @@
 """Record what codex-africanus 0.4.5 predicts for modules of the Cattery: python make_africanus_cattery.py.
 
-Writes africanus_cattery.npz: V = G P D (sum E N K B K^H N^H E^H) D^H P^H G^H, and rotations of feeds. N is the w-term of
-stations undone, E the cos^3 beam of WSRT, D a leakage, P a fixed rotation of feeds, G a list of gains.
+Writes africanus_cattery.npz: V = G P D (sum E N K B K^H N^H E^H) D^H P^H G^H, and rotations of feeds. N is the w-term
+of stations undone, E the cos^3 beam of WSRT, D a leakage, P a fixed rotation of feeds, G a list of gains.
 """
 
 from pathlib import Path

@@ -64,7 +64,8 @@ def test_a_chain_in_our_meqmaker(dialect, golden):
     ((_, tile),) = observation.tiles()
     vis, flag = maker.make_predict_tree().evaluate(tile)
     assert not flag.any()
-    np.testing.assert_allclose(vis, golden["vis"], rtol=0, atol=1e-12 * np.abs(golden["vis"]).max())
+    largest = np.abs(golden["vis"]).max()  # n - 1 is a difference there and in N: 1e-16 of 1e5 rad
+    np.testing.assert_allclose(vis, golden["vis"], rtol=0, atol=1e-11 * largest)
 
 
 def test_rotations_of_feeds(dialect, golden):

@@ -59,7 +59,7 @@ class NodeSource:
         self.shape = _moments(component)
 
     def __getattr__(self, name):
-        if name.startswith("__") or name in ("component_nodes", "component", "mean_lmn", "visibilities"):
+        if name.startswith("__") or name in ("component_nodes", "component", "mean_lmn"):
             raise AttributeError(name)
         return getattr(self.component_nodes, name)
 

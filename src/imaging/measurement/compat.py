@@ -172,5 +172,7 @@ def uninstall() -> None:
     """Take away what `install` put there."""
     ours = {name for name in ("Timba", "Meow", "past") if hasattr(sys.modules.get(name), "__fringeflow__")}
     ours |= {"Kittens"} if "Timba" in ours else set()
+    if "Meow" in ours:
+        sys.modules["Meow.Context"].clear()
     for name in [name for name in sys.modules if name.split(".")[0] in ours]:
         del sys.modules[name]

@@ -14,7 +14,7 @@ import pytest
 from imaging.measurement import compat
 from imaging.measurement.expressions import Meq, NodeScope, Tile, evaluate
 from imaging.measurement.expressions.options import Option, TDLStealOptions
-from imaging.measurement.meow.records import BookmarkSets
+from imaging.measurement.tiles import Observation
 
 STATIONS = ["0", "1", "2", "3"]
 POSITIONS = np.array([-1601185.4, -5041977.5, 3554875.9]) + 1000.0 * np.arange(12).reshape(4, 3)
@@ -118,7 +118,7 @@ class Dialect:
     """The modules of the Cattery with their options, which are declared once, when a module is first imported."""
 
     field, stations, positions, start, centre = staticmethod(Field), STATIONS, POSITIONS, START, CENTRE
-    station_cases, sky_cases, pointed, lm = STATION, SKY, POINTED, LM
+    station_cases, sky_cases, pointed, lm, stations = STATION, SKY, POINTED, LM, STATIONS
 
     def __init__(self, ours):
         self.ours, self._options = ours, {}
@@ -150,13 +150,13 @@ class Dialect:
         self.set(options, settings)
         for model in getattr(module, "MODELS", ()):  # which keep their nodes from call to call
             model._prepared = model.pointing_init = False
-        if self.ours:
-            maker = BookmarkSets()
-        else:
-            from Meow.MeqMaker import MeqMaker
+        from Meow.MeqMaker import MeqMaker
 
-            maker = MeqMaker(namespace="me")
-            maker.compile_options()
+        maker = MeqMaker(namespace="me")
+        maker.compile_options()
+        if self.ours:
+            one = np.zeros(1, int)
+            maker.context = Observation(tuple(STATIONS), one, one + 1, one + START, np.zeros((1, 3)), one + 1e9)
         more = {"pointing_offsets": None, "solvable_sources": set(), "inspectors": [], "label": "J", "tags": "J"} | more
         more = {"stations": STATIONS, "meqmaker": maker} | more
         return module.compute_jones(field.ns.J if node is None else node, **more)

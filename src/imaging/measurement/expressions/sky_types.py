@@ -217,12 +217,13 @@ def _cos3_beam(node, tile, factor, lm, offset=None, ellipticity=None):
     is -clip only where it would be less, and rises again farther out. With ellipticities (e_x, e_y) it is a diagonal
     matrix of beams that are wider along l by 1 + e and narrower along m by 1 - e.
     """
+    l, m = lm[..., 0, :, :], lm[..., 1, :, :]  # of one direction, or of each row of a tensor
     if offset is not None:
-        lm = lm[:2] - offset[:2]
-    if ellipticity is not None:
-        x, y = (_cos3(node, tile, factor, lm[0] / (1 + e), lm[1] / (1 - e)) for e in ellipticity)
-        return np.array([[x, np.zeros_like(x)], [np.zeros_like(y), y]])
-    return _cos3(node, tile, factor, lm[0], lm[1])
+        l, m = l - offset[0], m - offset[1]
+    if ellipticity is None:
+        return _cos3(node, tile, factor, l, m)
+    x, y = (_cos3(node, tile, factor, l / (1 + e), m / (1 - e)) for e in ellipticity)
+    return np.moveaxis(np.array([[x, np.zeros_like(x)], [np.zeros_like(y), y]]), (0, 1), (-4, -3))
 
 
 def _cos3(node, tile, factor, l, m):

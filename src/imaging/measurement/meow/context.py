@@ -21,6 +21,11 @@ def set(array=None, observation=None):
         names["correlations"] = names["active_correlations"] = tuple(a + b for a in letters for b in letters)
 
 
+def clear():
+    """Forget the array and the observation."""
+    globals().update(array=None, observation=None)
+
+
 def get_array(given=None):
     """An array: the one given, or the one that was set."""
     return _known(given or array, "array")

@@ -52,28 +52,6 @@ class Page:
     subfolder = page
 
 
-class BookmarkSets:
-    """What modules ask of the `meqmaker` they are given: sets of nodes to be looked at, kept in `pages`."""
-
-    def __init__(self):
-        self.pages = []
-
-    def make_bookmark_set(self, nodes, quals, title_inspector, title_folder=None, inspector_node=None, **_):
-        """nodes(*qualifiers) of each of `quals`."""
-        self.pages.append(Page(title_inspector, [nodes(*qualifiers) for qualifiers in quals]))
-
-    def make_per_station_bookmarks(self, nodes, title, stations=None, **_):
-        from imaging.measurement.meow import context
-
-        self.make_bookmark_set(nodes, [(p,) for p in stations or context.get_array().stations()], title)
-
-    def make_per_source_per_station_bookmarks(self, nodes, title, sources, stations=None, **_):
-        from imaging.measurement.meow import context
-
-        stations = stations or context.get_array().stations()
-        self.make_bookmark_set(nodes, list(itertools.product(sources, stations)), title)
-
-
 def define_inspector(nodeseries, qualifiers, *more, label=None, freqavg=True, **_):
     """One vector of all nodes nodeseries(q1, q2 ...), means over frequency by default, labelled for plots."""
     label = label or getattr(nodeseries, "name", "")

@@ -8,7 +8,7 @@ the rounds' ratios. E comes as an array to all of them; whatever else is needed 
 sum        fringes and the sum, `rime.add_sources`, from stations' coordinates.
 equation   `observation.tiles()` and `tree.evaluate(tile)` of a MeqMaker with a module for E: stations' coordinates from
            baselines, brightness from components, checks for finite numbers, and all of the above.
-predict_vis, fused : africanus (peers/africanus_predict.py).
+predict_vis, chunks, fused : africanus (peers/africanus_predict.py).
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def measure(case: Case, python: str | None, rounds: int, threads: int) -> dict:
         if python:
             work.save(f"{folder}/problem.npz")
             peer = Peer(python, f"{folder}/problem.npz")
-            times |= {"predict_vis": [], "fused": []}
+            times |= {"predict_vis": [], "fused": []} | ({"chunks": []} if case.sources > 50 else {})
             versions = peer.versions
         for turn in range(rounds + 1):
             for way in times:

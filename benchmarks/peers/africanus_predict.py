@@ -1,8 +1,9 @@
 """codex-africanus on one problem: PYTHON africanus_predict.py PROBLEM.npz, which answers the names of ways on stdin.
 
-Ways: predict_vis, which is phase_delay, its product with the brightness and predict_vis, 50 sources at a time as all of
-them together take too much memory; fused, the experimental fused RIME with a term that reads the given matrices. Each
-line "way path" is answered with a line of JSON, the seconds that it took; with a path the visibilities are saved.
+Ways: predict_vis, which is phase_delay, its product with the brightness and predict_vis, of all sources; chunks, the
+same 50 sources at a time, so that the product takes a few hundred MB; fused, the experimental fused RIME with a term
+that reads the given matrices. Each line "way path" is answered with a line of JSON, the seconds that it took; with a
+path the visibilities are saved.
 """
 
 import json
@@ -16,8 +17,6 @@ from africanus.experimental.rime.fused.core import RimeFactory
 from africanus.experimental.rime.fused.specification import RimeSpecification
 from africanus.experimental.rime.fused.terms.core import Term
 from africanus.rime import phase_delay, predict_vis
-
-AT_ONCE = 50
 
 
 class Given(Term):
@@ -50,15 +49,19 @@ class Given(Term):
         return sample
 
 
-def by_predict_vis(x):
-    vis = None
-    for start in range(0, len(x["lm"]), AT_ONCE):
-        some = slice(start, start + AT_ONCE)
+def by_predict_vis(x, at_once=None):
+    vis, at_once = None, at_once or len(x["lm"])
+    for start in range(0, len(x["lm"]), at_once):
+        some = slice(start, start + at_once)
         fringe = phase_delay(x["lm"][some], x["uvw"], x["freq"], convention="casa")
         coherency = fringe[..., None, None] * x["brightness"][some, None, None]
         vis = predict_vis(x["time"], x["p"], x["q"], dde1_jones=x["jones"][some], source_coh=coherency,
                           dde2_jones=x["jones"][some], base_vis=vis)  # fmt: skip
     return vis
+
+
+def chunks(x):
+    return by_predict_vis(x, 50)
 
 
 FUSED = None
@@ -87,7 +90,7 @@ def main():
     for line in sys.stdin:
         way, *path = line.split()
         started, cpu = time.perf_counter(), time.process_time()
-        vis = {"predict_vis": by_predict_vis, "fused": fused}[way](x)
+        vis = {"predict_vis": by_predict_vis, "chunks": chunks, "fused": fused}[way](x)
         seconds = {"wall": time.perf_counter() - started, "cpu": time.process_time() - cpu}
         if path:
             np.save(path[0], vis)

@@ -24,6 +24,7 @@ class Source:
     def __init__(self, component: Component, rotation_measure: float = 0.0, **attrs):
         self.component, self.name, self.attrs = component, component.name, dict(attrs)
         self.rotation_measure = rotation_measure
+        self._lmn: tuple = (None, None)  # the last phase centre, and what it came to
         covariance = component.covariance()
         self.shape = (covariance[0, 0], covariance[0, 1], covariance[1, 1])
 
@@ -34,7 +35,12 @@ class Source:
         self.attrs[name] = value
 
     def lmn(self, phase_centre: tuple[float, float]) -> tuple[float, float, float]:
-        return tuple(float(x) for x in radec_to_lmn(self.component.ra, self.component.dec, phase_centre))
+        if self._lmn[0] != phase_centre:
+            self._lmn = (
+                phase_centre,
+                tuple(map(float, radec_to_lmn(self.component.ra, self.component.dec, phase_centre))),
+            )
+        return self._lmn[1]
 
     def brightness(self, tile: Tile) -> np.ndarray:
         """(1, chan, 2, 2) Jy."""

@@ -55,11 +55,12 @@ class Facet:
         from imaging.algorithms.phase_rotation import turn
 
         uvw, (below, share) = tile.uvw @ turn(tile.phase_centre, self.grid.centre).T, self._planes(tile.freq)
+        precision = "double" if self.epsilon < 1e-5 else "single"
         vis = np.zeros((len(self.grid.stokes), len(uvw), len(tile.freq)), complex)
         for plane in np.unique(below):
             some = np.flatnonzero(below == plane)
             operator = Gridder(uvw, tile.freq[some], self.pixels.shape[2:], self.grid.cell, self.epsilon,
-                               centre=self.middle, precision="double", threads=threads)  # fmt: skip
+                               centre=self.middle, precision=precision, threads=threads)  # fmt: skip
             for number, weight in ((plane, 1 - share[some]), (plane + 1, share[some])):
                 if weight.any():
                     vis[:, :, some] += operator.dirty2vis(self.pixels[number]) * weight

@@ -17,6 +17,7 @@ from imaging.algorithms.components import Component
 from imaging.algorithms.jones import as_kind
 from imaging.image import lm_to_radec
 from imaging.measurement.contracts import ArrayJones, ArrayProcess, name_of
+from imaging.measurement.expressions import Meq
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.sky.components import ComponentSky
 from imaging.measurement.tiles import Observation
@@ -24,6 +25,7 @@ from imaging.measurement.trees import Data
 from imaging.measurement.visibilities.errors import IfrGains, ThermalNoise
 
 CENTRE = (1.2, 0.6)
+START = 59000 * 86400.0  # near the times: phases of many turns are not exact
 KINDS = ("scalar", "diagonal", "full")
 H = np.array([[1, 1j], [1, -1j]]) / np.sqrt(2)  # linear to circular
 few = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -48,21 +50,44 @@ class Term:
     everywhere: bool = False  # the same for all stations and sources
     turned: bool = False  # of circular feeds
 
-    def matrix(self, tile, *names):
+    def numbers(self, *names):
+        """Sizes (2,), turns (3, 2): constant, with time and with frequency; what stands left and right of them."""
         rng = random_of(self.seed, *([] if self.everywhere else names))
-        size, start = rng.uniform(*self.sizes, 2), rng.uniform(-3, 3, (3, 2))
-        turn = start[0] + start[1] * (tile.t[..., None] - 5e9) / 600 + start[2] * 20 * (tile.nu[:, None] / 1.4e9 - 1)
-        entries = size * np.exp(1j * turn)  # (time, chan, 2)
+        sizes, turns = rng.uniform(*self.sizes, 2), rng.uniform(-3, 3, (3, 2))
+        left, right = (unitary(rng), unitary(rng)) if self.kind == "full" else (np.eye(2), np.eye(2))
+        return sizes, turns, *((H @ left, right @ H.conj().T) if self.turned else (left, right))
+
+    def matrix(self, tile, *names):
+        sizes, turns, left, right = self.numbers(*names)
+        turn = turns[0] + turns[1] * (tile.t[..., None] - START) / 600 + turns[2] * 20 * (tile.nu[:, None] / 1.4e9 - 1)
+        entries = sizes * np.exp(1j * turn)  # (time, chan, 2)
         if self.kind == "scalar":
             return entries[..., 0]
         if self.kind == "diagonal" and not self.turned:
             return entries
-        left, right = (unitary(rng), unitary(rng)) if self.kind == "full" else (np.eye(2), np.eye(2))
-        made = left @ (entries[..., None] * right)
-        return H @ made @ H.conj().T if self.turned else made
+        return left @ (entries[..., None] * right)
+
+    def node(self, *names):
+        """The same in nodes."""
+        sizes, turns, left, right = self.numbers(*names)
+        time, band = (Meq.Time() - START) / 600, (Meq.Freq() / 1.4e9 - 1) * 20
+        a, b = (Meq.Polar(size, x + y * time + z * band) for size, (x, y, z) in zip(sizes, turns.T, strict=True))
+        if self.kind == "scalar":
+            return a
+        diagonal = Meq.Matrix22(a, 0, 0, b)
+        if self.kind == "diagonal" and not self.turned:
+            return diagonal
+        left, right = (Meq.Matrix22(*map(complex, x.ravel())) for x in (left, right))
+        return Meq.MatrixMultiply(left, diagonal, right)
 
     def compute_jones(self, Jones, sources=None, stations=None, **kw):
         kind = "full" if self.turned and self.kind == "diagonal" else self.kind
+        directions = [()] if sources is None else [(name_of(x),) for x in sources]
+        if self.dialect == "nodes":
+            for x in directions:
+                for p in stations:
+                    Jones(*x, p) << self.node(*x, p)
+            return Jones
         if self.dialect == "callables":
             return lambda *which: self._one(*which) if sources is None or len(which) == 2 else (
                 lambda p: self._one(which[0], p))  # fmt: skip
@@ -185,7 +210,7 @@ class Case:
 
 def terms(kinds=KINDS, max_size=3):
     one = st.builds(
-        Term, st.sampled_from(kinds), st.integers(0, 2**20), dialect=st.sampled_from(["arrays", "callables"])
+        Term, st.sampled_from(kinds), st.integers(0, 2**20), dialect=st.sampled_from(["arrays", "callables", "nodes"])
     )
     return st.lists(one, max_size=max_size).map(tuple)
 
@@ -293,6 +318,13 @@ def test_unitary_terms_keep_the_trace_or_the_norm(case, kind, seed, everywhere):
     agree(np.linalg.norm(after, axis=(2, 3)), np.linalg.norm(before, axis=(2, 3)))
     if kind == "full":
         differ(after, before)
+
+
+@few
+@given(cases, st.sampled_from(["arrays", "callables", "nodes"]))
+def test_the_dialect_is_nothing(case, dialect):
+    chains = {name: tuple(replace(x, dialect=dialect) for x in getattr(case, name)) for name in ("sky", "uv")}
+    agree(case.predicted(**chains), case.predicted(), 1e-12)
 
 
 @few

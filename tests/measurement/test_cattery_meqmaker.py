@@ -6,6 +6,7 @@ import os
 import random
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +91,10 @@ def theirs(observation, sky, sky_terms, uv_terms, processors, smearing=False):
     from Meow.MeqMaker import MeqMaker as CatteryMaker
 
     ns = NodeScope()
-    ns.time0 << float(np.min(observation.time))
-    ns.time1 << float(np.max(observation.time))
-    ns.freq0 << float(np.min(observation.freq))
-    ns.freq1 << float(np.max(observation.freq))
+    ns._evaluators[literal.ENDS] = {
+        "time0": float(np.min(observation.time)), "time1": float(np.max(observation.time)),
+        "freq0": float(np.min(observation.freq)), "freq1": float(np.max(observation.freq)),
+    }  # fmt: skip
     circular = observation.feeds == "circular"
     before = Context.array, Context.observation
     Context.set(
@@ -259,3 +260,89 @@ def test_native_terms_among_those_of_the_cattery(cattery, chain, observe):
     without = ours(observation, sky, [(label, beam, PointingErrors(rms=1e-3))], [], [])
     agree(tree.evaluate(tile)[0], without.make_predict_tree().evaluate(tile)[0])
     assert np.abs(vis - without.make_predict_tree().evaluate(tile)[0]).max() > 0.1
+
+
+STATION = {
+    "leakage": ("Siamese.OMS.leakage:Leakage", {"d": 0.04}),
+    "feed angle": ("Siamese.OMS.feed_angle", {"feed_angle": "30"}),
+    "feed angle, parallactic": ("Siamese.OMS.feed_angle", {"enable_pa": True}),
+    "real and imaginary": ("Calico.OMS.solvable_jones:DiagRealImag", {}),
+    "full": ("Calico.OMS.solvable_jones:FullRealImag", {}),
+    "amplitude and phase": ("Calico.OMS.solvable_jones:DiagAmplPhase", {}),
+}
+for _model in ("FixedOffset", "ListOfValues", "RandomError", "RandomPolc", "SineError"):
+    STATION[_model] = ("Siamese.OMS.oms_gain_models", {"err-gain.error_model": _model, "err-phase.error_model": _model})
+BEAMS = {
+    "cos3": (BEAM, {"model_type": "use_wsrt_cos3"}),
+    "clipped sinc": (BEAM, {"model_type": "use_clipped_sinc"}),
+    "ionosphere, wedge": ("Siamese.OMS.oms_ionosphere", {"iono_model": "wedge_model", "wedge_max": 1}),
+    "ionosphere 2": ("Siamese.OMS.oms_ionosphere2", {"tid_x_ampl_0": 0.05, "TEC0": 5}),
+    "n inverse": ("Siamese.OMS.oms_n_inverse", {}),
+    "dipole projection": ("Siamese.OMS.oms_dipole_projection", {}),
+    "VLA": ("Siamese.OMS.vla_beams", {}),
+    "WSRT": ("Siamese.OMS.wsrt_beams", {}),
+    "positions shifted": ("Siamese.OMS.position_shifts", {"shift_type": "shift_lm_offset", "dl_arcsec": 3}),
+    "declinations shifted": ("Siamese.OMS.position_shifts", {"shift_type": "shift_del_offset", "del_rate": 1}),
+    "field rotated": ("Siamese.OMS.position_shifts", {"shift_type": "shift_field_rot", "rot_deg": 1}),
+    "real and imaginary": ("Calico.OMS.solvable_sky_jones:DiagRealImag", {}),
+    "amplitude and phase": ("Calico.OMS.solvable_sky_jones:DiagAmplPhase", {}),
+    "Faraday rotation": ("Calico.OMS.solvable_sky_jones:IntrinsicFR", {}),
+    "solvable cos3": ("Calico.OMS.wsrt_cos3_beam:WSRTCos3Beam", {}),
+    "refraction": ("Calico.OMS.solvable_refraction", {}),
+    "gradients": ("Calico.OMS.gradient_mim", {}),
+    "solvable positions": ("Calico.OMS.solvable_position_shifts", {}),
+}
+MODELS = {
+    "transient": ("Siamese.OMS.transient_sky", {}),
+    "azimuth and elevation": ("Siamese.AGW.azel_sky", {}),
+    "grid of Lions": ("Lions.gridded_sky", {}),
+    "one at the centre": ("Calico.OMS.central_point_source", {}),
+}
+
+
+def _sets_each(cattery, name, label, settings):
+    """As module_of, but a symbol is set in each namespace that has it."""
+    module = module_of(cattery, name, label)
+    items = module.compile_options() if hasattr(module, "compile_options") else declared(module)
+    for key, option in symbols(items).items():
+        for wanted in {key, option.symbol} & settings.keys():
+            option.set(settings[wanted])
+    return Seeded(module)
+
+
+@pytest.mark.parametrize("name", STATION)
+def test_each_station_jones_in_both_makers(cattery, observe, name):
+    observation = replace(observe(stations=4), stations=tuple("0123"))
+    sky = module_of(cattery, "Siamese.OMS.gridded_sky", "", SKY | SKIES["points"])
+    path, settings = STATION[name]
+    terms = [], [("G", _sets_each(cattery, path, "G", settings))], []
+    wanted, tile = theirs(observation, sky, *terms)
+    maker = ours(observation, sky, *terms)
+    tree = maker.make_predict_tree()
+    shake(maker.scope)
+    agree(tree.evaluate(tile)[0], wanted)
+
+
+@pytest.mark.parametrize("name", BEAMS)
+def test_each_sky_jones_in_both_makers(cattery, observe, name):
+    observation = replace(observe(stations=4), stations=tuple("0123"))
+    sky = module_of(cattery, "Siamese.OMS.gridded_sky", "", SKY | SKIES["points"])
+    path, settings = BEAMS[name]
+    terms = [("E", _sets_each(cattery, path, "E", settings), None)], [], []
+    wanted, tile = theirs(observation, sky, *terms)
+    maker = ours(observation, sky, *terms)
+    tree = maker.make_predict_tree()
+    shake(maker.scope)
+    agree(tree.evaluate(tile)[0], wanted)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_sky_model_in_both_makers(cattery, chain, observe, name):
+    (path, settings) = MODELS[name]
+    observation = replace(observe(stations=4), stations=tuple("0123"))
+    sky, terms = module_of(cattery, path, "", settings), chain("gains")
+    wanted, tile = theirs(observation, sky, *terms)
+    maker = ours(observation, sky, *terms)
+    tree = maker.make_predict_tree()
+    shake(maker.scope)
+    agree(tree.evaluate(tile)[0], wanted)

@@ -827,7 +827,7 @@ def random_data(observation, seed=1):
 
 
 @pytest.mark.parametrize("module", [NodeGain, ArrayGain])
-def test_V1_V2_V9_a_processor_of_nodes_and_one_of_arrays(observation, module):
+def test_V1_V2_a_processor_of_nodes_and_one_of_arrays(observation, module):
     maker, tile, data = made(observation, P=module()), tile_of(observation), random_data(observation)
     vis = maker.apply_visibility_processing(None, Data(data)).evaluate(tile)[0]
     agree(vis, data * ArrayGain().factors(tile), 1e-15)
@@ -918,19 +918,38 @@ class SkyGainBoth(SkyGainInBulk, SkyGainForDirection):
     pass
 
 
+class ArraySkyGain:
+    """The same by arrays."""
+
+    def process_visibilities(self, nodes, input_nodes, sources, **kw):
+        return ArrayProcess(lambda vis, tile: vis * np.stack([source_factors(tile, x.name) for x in tile.sources]))
+
+
+class ArraySkyGainInBulk(ArraySkyGain):
+    def correct_visibilities(self, nodes, input_nodes, sources, **kw):
+        return ArrayProcess(lambda vis, tile: vis / np.stack([source_factors(tile, x.name) for x in tile.sources]))
+
+
+class ArraySkyGainForDirection(ArraySkyGain):
+    def correct_visibilities_for_direction(self, nodes, input_nodes, source, **kw):
+        return ArrayProcess(lambda vis, tile: vis / source_factors(tile, source.name))
+
+
 def source_factors(observation, name):
-    tile = tile_of(observation)
+    tile = observation if hasattr(observation, "time_index") else tile_of(observation)
     pairs = zip(tile.antenna1, tile.antenna2, strict=True)
     return np.array([by_source(name, tile.stations[p], tile.stations[q]) for p, q in pairs])[:, None, None, None]
 
 
-def test_W1_W4_each_source_by_itself(observation, sky):
+@pytest.mark.parametrize("module", [SkyGain, ArraySkyGain])
+def test_W1_W4_each_source_by_itself(observation, sky, module):
     alone = made(observation, sky)
     expected = sum(predicted(alone, sources=[x]) * source_factors(observation, x.name) for x in sky.source_list())
-    agree(predicted(made(observation, sky, S=SkyGain())), expected)
+    agree(predicted(made(observation, sky, S=module())), expected)
 
 
-@pytest.mark.parametrize("module", [SkyGainInBulk, SkyGainForDirection, SkyGainBoth])
+@pytest.mark.parametrize("module", [SkyGainInBulk, SkyGainForDirection, SkyGainBoth, ArraySkyGainInBulk,
+                                    ArraySkyGainForDirection])  # fmt: skip
 def test_W2_W3_bulk_and_direction_from_each_other(observation, sky, module):
     maker, tile = made(observation, sky, S=module()), tile_of(observation)
     one = maker.make_predict_tree(sources=["polarised"])

@@ -18,8 +18,13 @@ def test_the_examples(observe, sky, tmp_path, monkeypatch):
     exec(compile(BLOCKS[0], "docs/measurement.md", "exec"), names)
     assert np.isfinite(names["vis"]).all()
     exec(compile(BLOCKS[1], "docs/measurement.md", "exec"), names)
-    maker = MeqMaker(context=names["observation"])
-    maker.add_sky_models(sky)
-    maker.add_sky_jones("E", modules=names["Beam"]())
-    vis, _ = maker.make_predict_tree(sources=["centre"]).evaluate(names["tile"])
-    np.testing.assert_allclose(vis[..., 0, 0], 1, rtol=1e-13)
+    exec(compile(BLOCKS[2], "docs/measurement.md", "exec"), names)
+    seen = []
+    for beam in ("Beam", "NodeBeam"):
+        maker = MeqMaker(context=names["observation"])
+        maker.add_sky_models(sky)
+        maker.add_sky_jones("E", modules=names[beam]())
+        vis, _ = maker.make_predict_tree(sources=["centre"]).evaluate(names["tile"])
+        np.testing.assert_allclose(vis[..., 0, 0], 1, rtol=1e-13)
+        seen.append(maker.make_predict_tree().evaluate(names["tile"])[0])
+    np.testing.assert_allclose(seen[0], seen[1], rtol=0, atol=1e-13)

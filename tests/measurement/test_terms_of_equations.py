@@ -385,3 +385,13 @@ def test_components_among_node_sources_have_one_list_of_names(observe, sky, meow
     mixed = maker_of(observation, [sky, One()], strict=False)
     arrays = maker_of(observation, [sky, ComponentSky([component("node", 0.001, 0.002, (1.5, 0, 0, 0))])])
     agree(predicted(mixed), predicted(arrays))
+
+
+def test_nodes_above_a_tree(observe, sky):
+    observation, ns = observe(stations=4), NodeScope()
+    maker, tile = maker_of(observation, sky), tile_of(observation)
+    tree = maker.make_predict_tree(ns)
+    for p, q in observation.ifrs():
+        ns.visibility(p, q) << tree(p, q) * 2 + Meq.ConjTranspose(tree(q, p))
+    vis = maker.corrupt_uv_data(ns, ns.visibility).evaluate(tile)[0]
+    agree(vis, 3 * predicted(maker))

@@ -178,3 +178,17 @@ def test_a_file_of_a_configuration(observe, user, points, tmp_path):
     np.testing.assert_allclose(
         size, 1.05**2 * np.abs(plain.make_predict_tree().evaluate(tile)[0][..., 0, 0]), rtol=1e-12
     )
+
+
+def test_the_primary_beam_of_a_module_of_nodes(observe, user):
+    from imaging.measurement.beams import Pixels, pixels, power, responses
+
+    observation = observe(stations=4)
+    grid = np.linspace(-0.004, 0.004, 3)
+    maker, sources = MeqMaker(context=observation), pixels(grid, grid, observation.phase_centre)
+    maker.add_sky_models(Pixels(sources))
+    maker.add_sky_jones("E", modules=user.EJones())
+    (voltage,) = responses(maker, sources, whole(observation))
+    l, m = (axis.ravel() for axis in np.meshgrid(grid, grid))
+    expected = np.cos(np.hypot(l, m)[:, None] * 65e-9 * observation.freq) ** 6
+    np.testing.assert_allclose(power(voltage), expected, rtol=1e-7)

@@ -15,7 +15,7 @@ import numpy as np
 from imaging.measurement import expressions
 from imaging.measurement.contracts import ContractError, name_of
 from imaging.measurement.expressions import Evaluator, Meq, Node, NodeScope
-from imaging.measurement.expressions.definitions import Expression
+from imaging.measurement.expressions.definitions import Definition, Expression
 from imaging.measurement.expressions.evaluation import ENDS, node_type
 from imaging.measurement.expressions.nodes import meaning_of
 from imaging.measurement.tiles import Tile
@@ -151,6 +151,23 @@ class Visibilities:
     def evaluate(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         vis = np.zeros((len(tile.antenna1), len(tile.freq), 2, 2), complex)
         return self.process(vis, tile, {}), np.zeros(vis.shape[:2], bool)
+
+
+class Baseline(Definition):
+    """The visibilities of a tree on one baseline, as nodes use them."""
+
+    def __init__(self, tree, p: str, q: str):
+        super().__init__("TreeVisibilities", record={"tree": tree, "stations": (p, q)})
+
+
+@node_type("TreeVisibilities", varies=True)
+def _tree_visibilities(node, tile):
+    names = [name_of(p) for p in tile.origin.stations]
+    pair = tuple(map(names.index, node.definition.record["stations"]))
+    column = node.definition.record["tree"].column(tile.origin)
+    if pair in column:
+        return column[pair]
+    return column[pair[::-1]].swapaxes(0, 1).conj()
 
 
 def rows_of(tile: Tile) -> dict[tuple[int, int], np.ndarray]:

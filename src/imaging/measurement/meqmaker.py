@@ -263,9 +263,8 @@ class MeqMaker(Asker, Recorder):
 
     def get_skyjones_nodes(self, label: str, sources=None):
         """The Sky Jones of a term, or None."""
-        return self._compute(
-            self.term(label), None, self._arrays(self.get_source_list() if sources is None else sources)
-        )
+        sources = self._arrays(self.get_source_list() if sources is None else self._named(sources))
+        return self._compute(self.term(label), None, sources)
 
     def get_inspectors(self) -> list:
         """What there is to look at of the terms that have computed: (name, function of a tile), nodes, modules' own."""

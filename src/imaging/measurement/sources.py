@@ -47,7 +47,7 @@ class NodeSource:
     """
 
     def __init__(self, component, ns: NodeScope):
-        self.component_nodes, self.name = component, component.name
+        self.original, self.name = component, component.name
         static = component.direction.lmn_static()
         self.static_lmn = None if static is None else tuple(map(float, static))
         self._track = None if static is not None else component.direction.lmn()
@@ -58,10 +58,11 @@ class NodeSource:
         self._light = np.asarray(light) if isinstance(light, NUMBERS) else literal.as_node(light)
         self.shape = _moments(component)
 
-    def __getattr__(self, name):
-        if name.startswith("__") or name in ("component_nodes", "component", "mean_lmn"):
-            raise AttributeError(name)
-        return getattr(self.component_nodes, name)
+    def get_attr(self, name, default=None):
+        return self.original.get_attr(name, default)
+
+    def get_value(self, name, default=None):
+        return self.original.get_value(name, default)
 
     def lmn(self, phase_centre=None):
         if self.static_lmn is None:

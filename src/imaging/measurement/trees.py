@@ -28,6 +28,17 @@ class Tree:
         self.function, self.ifrs, self.seed = function, ifrs, seed
         self.singular = self.out_of_bounds = 0
         self.mixes = False
+        self._last: tuple = (None, None)
+
+    def __call__(self, p, q) -> literal.Baseline:
+        """The visibilities of one baseline as a node, for trees of nodes above this one; flags stay behind."""
+        return literal.Baseline(self, name_of(p), name_of(q))
+
+    def column(self, tile: Tile) -> dict:
+        """(2, 2, time, chan) by pairs of stations' indices; the last tile's are kept."""
+        if self._last[0] is not tile:
+            self._last = tile, literal.column_of(self.evaluate(tile)[0], tile)
+        return self._last[1]
 
     def evaluate(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         """Rows of other baselines than the tree's are 0 and flagged."""

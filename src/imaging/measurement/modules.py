@@ -135,7 +135,7 @@ def _let_timba_be_found(text: str) -> None:
     if "Timba" in text or "Meow" in text:
         from imaging.measurement import compat
 
-        compat.install()
+        compat.install(meow=True)
 
 
 def _find_cattery() -> None:

@@ -130,10 +130,11 @@ def _modules() -> dict[str, types.ModuleType]:
         inspect=inspect, os=os, sys=sys, TDLimpl=impl, TDLOptions=option_impl,
     )  # fmt: skip
     kittens = _module(
-        "Kittens", utils=_module("Kittens.utils", verbosity=Verbosity, curry=curry, import_pyfits=_pyfits)
-    )
+        "Kittens", utils=_module("Kittens.utils", verbosity=Verbosity, curry=curry, import_pyfits=_pyfits),
+        config=_module("Kittens.config"),
+    )  # fmt: skip
     children = [timba.dmi, timba.utils, timba.array, timba.Meq, meq, timba.pynode, timba.mequtils, timba.Apps]
-    children += [timba.TDL, impl, option_impl, kittens.utils]
+    children += [timba.TDL, impl, option_impl, kittens.utils, kittens.config]
     return {module.__name__: module for module in (timba, kittens, *children)}
 
 
@@ -155,6 +156,8 @@ def install(meow: bool | None = None) -> None:
         from imaging.measurement import meow as ours
 
         sys.modules.update(ours.modules())
+        if importlib.util.find_spec("Cattery") is None:
+            sys.modules["Cattery"] = _module("Cattery", __fringeflow__=True)
     elif meow:
         _refuse_another("Meow")
 
@@ -170,9 +173,12 @@ def _refuse_another(name: str) -> None:
 
 def uninstall() -> None:
     """Take away what `install` put there."""
-    ours = {name for name in ("Timba", "Meow", "past") if hasattr(sys.modules.get(name), "__fringeflow__")}
+    names = ("Timba", "Meow", "past", "Cattery")
+    ours = {name for name in names if hasattr(sys.modules.get(name), "__fringeflow__")}
     ours |= {"Kittens"} if "Timba" in ours else set()
     if "Meow" in ours:
         sys.modules["Meow.Context"].clear()
+        for name in ("Cattery.Meow", "Cattery.Meow.MeqMaker"):
+            sys.modules.pop(name, None)
     for name in [name for name in sys.modules if name.split(".")[0] in ours]:
         del sys.modules[name]

@@ -105,6 +105,8 @@ def for_arrays(source, ns: NodeScope):
     """The source itself, or a NodeSource of Meow's."""
     if isinstance(source, (Located, NodeSource)):
         return source
+    if hasattr(source, "array_source"):  # an image of our Meow's
+        return source.array_source()
     if not hasattr(source, "direction"):
         missing = [name for name in ("name", "lmn", "brightness", "shape") if not hasattr(source, name)]
         if missing:

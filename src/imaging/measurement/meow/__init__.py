@@ -45,5 +45,8 @@ def modules() -> dict[str, types.ModuleType]:
     meow.StdTrees = module("StdTrees", define_inspector=records.define_inspector, inspector=records.inspector)
     meow.MSUtils = module("MSUtils", MSSelector=records.MSSelector, TABLE=None)
     meow.OptionTools = module("OptionTools", ListOptionParser=records.ListOptionParser)
-    meow.MeqMaker = module("MeqMaker", MeqMaker=meqmaker.MeqMaker)
+    meow.MeqMaker = module(
+        "MeqMaker", MeqMaker=meqmaker.MeqMaker, SourceSubsetSelector=records.SourceSubsetSelector
+    )  # fmt: skip
+    made |= {"Cattery.Meow": meow, "Cattery.Meow.MeqMaker": meow.MeqMaker}  # as Tigger calls them
     return made

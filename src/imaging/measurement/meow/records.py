@@ -111,3 +111,26 @@ class ListOptionParser:
             return text is None or bool(self.parse_list(text))
         except ValueError:
             return False
+
+
+class SourceSubsetSelector:
+    """Choosing sources in words (`imaging.measurement.selection`)."""
+
+    docstring = "names, which may have wildcards, =tag, tag<value; & and - before a word: of these, not these"
+
+    @staticmethod
+    def filter_subset(subset, sources, tag_accessor=None):
+        """The chosen sources; tag_accessor(source, tag) is their get_attr if they have none."""
+        from imaging.measurement.selection import select
+
+        chosen = select(subset, [_Tagged(source, tag_accessor) for source in sources])
+        return [one.source for one in chosen]
+
+
+class _Tagged:
+    def __init__(self, source, accessor):
+        self.source, self.name, self.accessor = source, source.name, accessor or type(source).get_attr
+
+    def get_attr(self, tag, default=None):
+        value = self.accessor(self.source, tag)
+        return default if value is None else value

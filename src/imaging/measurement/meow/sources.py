@@ -6,7 +6,7 @@ from imaging.measurement.expressions import Meq
 from imaging.measurement.meow import context
 from imaging.measurement.meow.parameters import Parameterization, is_number
 
-__all__ = ["CorruptComponent", "GaussianSource", "Patch", "PointSource", "SkyComponent"]
+__all__ = ["CorruptComponent", "FITSImageComponent", "GaussianSource", "Patch", "PointSource", "SkyComponent"]
 
 
 class SkyComponent(Parameterization):
@@ -198,3 +198,28 @@ class GaussianSource(PointSource):
         for p, q in array.ifrs():
             nodes(p, q) ** Meq.PSVTensor(centre, brightness, uvw(p, q), shape)
         return nodes
+
+
+class FITSImageComponent(SkyComponent):
+    """A FITS image in Jy/pixel, where its header says; fluxscale multiplies it. It is degridded, not made of nodes."""
+
+    def __init__(self, ns, name, filename, direction=None, cutoff=1.0, fluxscale=None):
+        super().__init__(ns, name, direction or context.get_dir0())
+        self.filename, self.fluxscale, self.options = filename, fluxscale, {}
+
+    def set_options(self, **options):
+        """Those of upstream's transform, such as fft_pad_factor, which degridding does not need."""
+        self.options |= options
+
+    def array_source(self):
+        """This component for arrays: it makes its own visibilities."""
+        from imaging.measurement.sky.image import FitsImageSky
+
+        (facet,) = FitsImageSky(str(self.filename)).source_list()
+        facet.name, facet.attrs = self.name, self.attrs
+        if self.fluxscale is not None:
+            facet.pixels = facet.pixels * self.fluxscale
+        return facet
+
+    def coherency(self, array=None, observation=None, nodes=None, **_):
+        raise TypeError(f"{self.name} is an image, which is degridded by MeqMaker and has no nodes of visibilities")

@@ -38,20 +38,20 @@ def station_uvw(uvw, antenna1, antenna2, time, stations: int) -> tuple[np.ndarra
 
     Least squares, time by time; each connected group of stations has its mean at 0. `time` (row,) counts from 0.
     """
-    found, misfit, solved = np.zeros((int(time.max()) + 1 if len(time) else 0, stations, 3)), 0.0, {}
+    found, misfit, alike = np.zeros((int(time.max()) + 1 if len(time) else 0, stations, 3)), 0.0, {}
     order = np.argsort(time, kind="stable")
-    starts = np.searchsorted(time[order], np.arange(len(found) + 1))
+    pair, starts = (antenna1 * stations + antenna2)[order], np.searchsorted(time[order], np.arange(len(found) + 1))
     for t in range(len(found)):
-        rows = order[starts[t] : starts[t + 1]]
-        p, q = antenna1[rows], antenna2[rows]
-        key = (p.tobytes(), q.tobytes())
-        if key not in solved:
-            incidence = np.zeros((len(rows), stations))
-            incidence[np.arange(len(rows)), p] += 1
-            incidence[np.arange(len(rows)), q] -= 1
-            solved[key] = np.linalg.pinv(incidence)
-        found[t] = solved[key] @ uvw[rows]
-        misfit = max(misfit, float(np.abs(found[t, p] - found[t, q] - uvw[rows]).max(initial=0.0)))
+        alike.setdefault(pair[starts[t] : starts[t + 1]].tobytes(), []).append(t)
+    for times in alike.values():  # of the same baselines
+        rows = order[starts[times][:, None] + np.arange(starts[times[0] + 1] - starts[times[0]])]
+        p, q = antenna1[rows[0]], antenna2[rows[0]]
+        incidence = np.zeros((len(p), stations))
+        incidence[np.arange(len(p)), p] += 1
+        incidence[np.arange(len(p)), q] -= 1
+        found[times] = np.linalg.pinv(incidence) @ uvw[rows]
+        apart = found[times][:, p] - found[times][:, q] - uvw[rows]
+        misfit = max(misfit, float(np.abs(apart).max(initial=0.0)))
     return found, misfit
 
 

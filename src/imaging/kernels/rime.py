@@ -21,8 +21,8 @@ from imaging.kernels.rime_lanes import (
     add_products,
     entries,
     give,
-    pitch,
     sources_at_once,
+    stride,
     take,
     turn_x,
     turn_y,
@@ -56,13 +56,12 @@ def places(rows, nchan, time, chan, number, at):
 @njit(**OPTIONS)
 def matrices(kind, size, source, first, steps, time, chan, count, at, out, to):
     """`count` sources' matrices, from `first` of the flat `source` on, to lanes at out[to:]."""
-    apart = pitch(kind)
     for lane in range(LANES):
         at[lane] = time[lane] * steps[2] + chan[lane] * steps[3]
     for i in range(count):
         for lane in range(0, LANES, max(8 // len(size), 1)):
             prefetch(source, first + (i + AHEAD) * steps[0] + at[lane])
-        take(size, source, first + i * steps[0], at, out, to + i * LANES, apart)
+        take(size, source, first + i * steps[0], at, out, to + i * stride(kind))
 
 
 @njit(**OPTIONS)
@@ -73,13 +72,11 @@ def add_stations(kind, size, light_size, vis, jones, steps, light, light_steps, 
     For the groups `first` <= g < `last`. V_pq = sum over sources of x_p y_q^H with y = J K and x = y B.
     """
     ntime, nstation, nchan, nsource = len(place), place.shape[1], len(turns), len(lmn1)
-    block, apart = sources_at_once(kind), pitch(kind)
-    have, given = entries(kind)
-    long = 2 * have * apart
-    x, b, y = np.empty(8 * apart), np.empty(8 * apart), np.empty(nstation * long)
+    block = sources_at_once(kind)
+    apart, wide, long = block * LANES, 2 * entries(kind)[1] * LANES, block * stride(kind) + LANES
+    x, b, y = np.empty(long), np.empty(long), np.empty(nstation * long)
     phase, c, s, waves = np.empty(apart), np.empty(apart), np.empty(apart), np.empty((3, LANES))
     time, chan, at = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
-    wide = 2 * given * LANES
     total, where = np.empty(len(stations) * wide), np.empty(len(stations) * LANES, np.int64)
     for group in range(first, last):
         number = samples(group, ntime, nchan, time, chan)
@@ -95,8 +92,9 @@ def add_stations(kind, size, light_size, vis, jones, steps, light, light_steps, 
                 dot(lmn1, source, count, waves, phase, LANES)
                 cis(phase[:n], c[:n], s[:n])
                 matrices(kind, size, jones, source * steps[0] + p * steps[1], steps, time, chan, count, at, y, p * long)
-                if len(kind) == 4 and len(size) == 2:
-                    y[p * long + 2 * apart : (p + 1) * long] = y[p * long : p * long + 2 * apart]
+                if len(kind) == 4 and len(size) == 2:  # a scalar is a diagonal of twice itself
+                    matrices(kind, size, jones, source * steps[0] + p * steps[1], steps, time, chan, count, at, y,
+                             p * long + 2 * LANES)  # fmt: skip
                 turn_y(kind, y, p * long, c, s, count, y, p * long)
             for p in range(nstation):
                 pair, end = starts[p], starts[p + 1]
@@ -122,10 +120,9 @@ def add_rows(kind, size, light_size, vis, jones, steps, light, light_steps, lmn1
     integration, width (chan,) = dnu/c: averaging over both multiplies by sinc(phase change / 2). Length 0: none.
     """
     ntime, nstation, nchan, nsource = rows.shape[1], len(starts) - 1, len(turns), len(lmn1)
-    block, apart = sources_at_once(kind), pitch(kind)
-    have, given = entries(kind)
-    long, wide = 2 * have * apart, 2 * given * LANES
-    x, b, y, turned = np.empty(8 * apart), np.empty(8 * apart), np.empty(nstation * long), np.empty(8 * apart)
+    block = sources_at_once(kind)
+    apart, wide, long = block * LANES, 2 * entries(kind)[1] * LANES, block * stride(kind) + LANES
+    x, b, y, turned = np.empty(long), np.empty(long), np.empty(nstation * long), np.empty(long)
     phase, c, s, factor = np.empty(apart), np.empty(apart), np.empty(apart), np.empty(apart)
     bits, waves, change = np.empty(apart, np.int64), np.empty((3, LANES)), np.empty((3, LANES))
     time, chan, at = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
@@ -140,8 +137,9 @@ def add_rows(kind, size, light_size, vis, jones, steps, light, light_steps, lmn1
             matrices(kind, light_size, light, source * light_steps[0], light_steps, time, chan, count, at, b, 0)
             for p in range(nstation):
                 matrices(kind, size, jones, source * steps[0] + p * steps[1], steps, time, chan, count, at, y, p * long)
-                if len(kind) == 4 and len(size) == 2:
-                    y[p * long + 2 * apart : (p + 1) * long] = y[p * long : p * long + 2 * apart]
+                if len(kind) == 4 and len(size) == 2:  # a scalar is a diagonal of twice itself
+                    matrices(kind, size, jones, source * steps[0] + p * steps[1], steps, time, chan, count, at, y,
+                             p * long + 2 * LANES)  # fmt: skip
             for p in range(nstation):
                 if starts[p + 1] > starts[p]:
                     with_light(kind, y, p * long, b, count, x)

@@ -1,8 +1,8 @@
 """Sums over sources of products of Jones matrices, as explicit vectors: LANES samples of time and frequency at once.
 
-Arrays are flat float64. A block of sources is stored by entries of the matrices, real and imaginary apart:
-x[(2 entry + part) pitch + LANES source + lane]. What is multiplied depends on the *type* of `kind`, a tuple as long as
-there are complex products a source (PATTERNS), as numba's cache works with types and would not with closures.
+Arrays are flat float64. A block of sources is stored source by source, entry by entry of the matrices, real and
+imaginary apart: x[source stride + (2 entry + part) LANES + lane]. What is multiplied depends on the *type* of `kind`, a
+tuple as long as there are complex products a source (PATTERNS): numba's cache works with types, not with closures.
 Under NUMBA_DISABLE_JIT the functions are plain loops.
 """
 
@@ -33,15 +33,15 @@ CORRELATIONS = {1: (0, None, None, 0), 2: (0, None, None, 1), 4: (0, 1, 2, 3), 8
 
 
 @register_jitable
-def sources_at_once(kind):
-    """So many that a station's matrices take 8 KiB: x and two stations' y stay in the first cache."""
-    return 16 if len(kind) == 8 else 32 if len(kind) > 1 else 64
+def stride(kind):
+    """From one source to the next."""
+    return 2 * min(len(kind), 4) * LANES
 
 
 @register_jitable
-def pitch(kind):
-    """From one part of an entry to the next: not a power of two, so that they do not share cache lines."""
-    return (sources_at_once(kind) + 1) * LANES
+def sources_at_once(kind):
+    """So many that a station's matrices take 8 KiB: x and two stations' y stay in the first cache."""
+    return 64 // min(len(kind), 4)
 
 
 @register_jitable
@@ -86,8 +86,8 @@ def _joined(builder, parts):
 
 
 @intrinsic
-def take(typingctx, size, source, first, lane_at, out, at, pitch):
-    """out[at + k pitch + lane] = source[first + lane_at[lane] + k] for k < len(size): 2, 4 or 8."""
+def take(typingctx, size, source, first, lane_at, out, at):
+    """out[at + k LANES + lane] = source[first + lane_at[lane] + k] for k < len(size): 2, 4 or 8."""
     count = len(size)
 
     def codegen(context, builder, signature, args):
@@ -103,10 +103,10 @@ def take(typingctx, size, source, first, lane_at, out, at, pitch):
         place = builder.gep(_pointer(context, builder, signature, args, 4), [args[5]])
         for vector in found:
             builder.store(vector, builder.bitcast(place, VECTOR.as_pointer()), align=8)
-            place = builder.gep(place, [args[6]])
+            place = builder.gep(place, [_i64(LANES)])
         return context.get_dummy_value()
 
-    return types.void(size, source, types.intp, lane_at, out, types.intp, types.intp), codegen
+    return types.void(size, source, types.intp, lane_at, out, types.intp), codegen
 
 
 @intrinsic
@@ -142,18 +142,18 @@ class _Block:
     """Entries of the matrices of a block's sources, in a loop over these."""
 
     def __init__(self, builder, kind, pointer):
-        self.builder, self.apart, self.pointer = builder, pitch(kind), pointer
+        self.builder, self.stride, self.pointer = builder, stride(kind), pointer
 
-    def _place(self, entry, part, at):
-        index = self.builder.add(at, _i64((2 * entry + part) * self.apart))
-        return self.builder.gep(self.pointer, [index])
+    def at(self, source, entry, part):
+        first = self.builder.mul(source, _i64(self.stride))
+        return self.builder.gep(self.pointer, [self.builder.add(first, _i64((2 * entry + part) * LANES))])
 
-    def load(self, entry, at):
-        return [_vector(self.builder, self._place(entry, part, at), VECTOR, 8) for part in range(2)]
+    def load(self, entry, source):
+        return [_vector(self.builder, self.at(source, entry, part), VECTOR, 8) for part in range(2)]
 
-    def store(self, entry, at, value):
+    def store(self, entry, source, value):
         for part in range(2):
-            place = self.builder.bitcast(self._place(entry, part, at), VECTOR.as_pointer())
+            place = self.builder.bitcast(self.at(source, entry, part), VECTOR.as_pointer())
             self.builder.store(value[part], place, align=8)
 
 
@@ -184,10 +184,10 @@ def _turn(number):
                 _Block(builder, kind, builder.gep(out, [args[7]])),
             )
             with cgutils.for_range(builder, args[5]) as loop:
-                at = builder.mul(loop.index, _i64(LANES))
+                source, at = loop.index, builder.mul(loop.index, _i64(LANES))
                 factor = [_vector(builder, builder.gep(part, [at]), VECTOR, 8) for part in (c, s)]
                 for entry in range(entries(kind)[number]):
-                    out.store(entry, at, _product(builder, x.load(entry, at), factor))
+                    out.store(entry, source, _product(builder, x.load(entry, source), factor))
             return context.get_dummy_value()
 
         return types.void(kind, x, types.intp, c, s, types.intp, out, types.intp), codegen
@@ -207,15 +207,15 @@ def with_light(typingctx, kind, y, y_at, light, count, x):
         y, light, x = (_pointer(context, builder, signature, args, i) for i in (1, 3, 5))
         y, light, x = (_Block(builder, kind, place) for place in (builder.gep(y, [args[2]]), light, x))
         with cgutils.for_range(builder, args[4]) as loop:
-            at, known = builder.mul(loop.index, _i64(LANES)), {}
+            source, known = loop.index, {}
             for entry, products in enumerate(LIGHT[len(kind)]):
                 total = None
                 for i, j in products:
                     for key, block in (((0, i), y), ((1, j), light)):
                         if key not in known:
-                            known[key] = block.load(key[1], at)
+                            known[key] = block.load(key[1], source)
                     total = _product(builder, known[0, i], known[1, j], total)
-                x.store(entry, at, total)
+                x.store(entry, source, total)
         return context.get_dummy_value()
 
     return types.void(kind, y, types.intp, light, types.intp, x), codegen
@@ -241,14 +241,14 @@ def add_products(typingctx, kind, x, y, y_at, count, out, out_at):
             builder.store(combine(builder, a, b, builder.load(total)), total)
 
         with cgutils.for_range(builder, args[4]) as loop:
-            at, known = builder.mul(loop.index, _i64(LANES)), {}
+            source, known = loop.index, {}
             for products in _columns(PATTERNS[len(kind)]):
                 for i in range(number):
                     for j, k, v in products:
                         if j not in known:
-                            known[j] = x.load(j, at)
+                            known[j] = x.load(j, source)
                         if (i, k) not in known:
-                            known[i, k] = y[i].load(k, at)
+                            known[i, k] = y[i].load(k, source)
                         (xr, xi), (yr, yi), re, im = known[j], known[i, k], sums[i, 2 * v][1], sums[i, 2 * v + 1][1]
                         add(re, xr, yr)
                         add(im, xi, yr)
@@ -268,9 +268,9 @@ def _columns(pattern):
 
 if config.DISABLE_JIT:
 
-    def take(size, source, first, lane_at, out, at, pitch):
+    def take(size, source, first, lane_at, out, at):
         for k in range(len(size)):
-            out[at + k * pitch : at + k * pitch + LANES] = source[first + lane_at + k]
+            out[at + k * LANES : at + (k + 1) * LANES] = source[first + lane_at + k]
 
     def give(kind, source, at, out, lane_at, lanes_at):
         parts = source[at : at + 2 * entries(kind)[1] * LANES].reshape(-1, 2, LANES)
@@ -280,13 +280,12 @@ if config.DISABLE_JIT:
                     out[place + 2 * correlation : place + 2 * correlation + 2] += parts[entry, :, lane]
 
     def _entry(kind, x, at, entry, count):
-        first = at + 2 * entry * pitch(kind)
-        return x[first : first + count * LANES] + 1j * x[first + pitch(kind) : first + pitch(kind) + count * LANES]
+        block = x[at : at + count * stride(kind)].reshape(count, -1, 2, LANES)[:, entry]
+        return (block[:, 0] + 1j * block[:, 1]).reshape(-1)
 
     def _put(kind, x, at, entry, count, value):
-        first = at + 2 * entry * pitch(kind)
-        x[first : first + count * LANES] = value.real
-        x[first + pitch(kind) : first + pitch(kind) + count * LANES] = value.imag
+        block = x[at : at + count * stride(kind)].reshape(count, -1, 2, LANES)[:, entry]
+        block[:, 0], block[:, 1] = value.real.reshape(count, LANES), value.imag.reshape(count, LANES)
 
     def _turn(number):
         def turned(kind, x, x_at, c, s, count, out, out_at):

@@ -186,8 +186,11 @@ class MeqMaker(Asker, Recorder):
         uvdata = as_tree(uvdata, self._ifr_list(ifrs))
 
         def evaluate(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-            vis, flag = (empty(tile), no_flags(tile)) if uvdata is None else uvdata.evaluate(tile)
-            vis = np.array(vis, complex)
+            if uvdata is None:
+                vis, flag = empty(tile), no_flags(tile)
+            else:
+                vis, flag = uvdata.evaluate(tile)
+                vis = np.array(vis, complex)
             flag = flag | SkySum(sky, per_source, self.smearing, self.use_decomposition, self.threads).add(
                 vis, sources, tile
             )

@@ -23,6 +23,7 @@ from imaging.measurement.sky.components import ComponentSky
 from imaging.measurement.tiles import Observation
 from imaging.measurement.trees import Data
 from imaging.measurement.visibilities.errors import IfrGains, ThermalNoise
+from imaging.units import SPEED_OF_LIGHT
 
 CENTRE = (1.2, 0.6)
 START = 59000 * 86400.0  # near the times: phases of many turns are not exact
@@ -409,6 +410,58 @@ def test_a_part_of_the_band_is_that_part(case, chans):
     vis, observation = case.predicted(), case.observation()
     agree(case.predicted(case.observation(freq=observation.freq[:chans])), vis[:, :chans], 1e-12)
     agree(case.predicted(case.observation(freq=observation.freq[chans:])), vis[:, chans:], 1e-12)
+
+
+@few
+@given(cases, st.lists(st.integers(0, 17), max_size=30), st.booleans())
+def test_any_rows_will_do(case, rows, autocorrelations):
+    """Some baselines, in any order, some twice, stations without any; each station with itself."""
+    observation, whole, rows = case.observation(), case.predicted(), np.array(rows, int)
+    columns = {name: getattr(observation, name)[rows] for name in ("antenna1", "antenna2", "time", "uvw")}
+    if autocorrelations:
+        time = np.repeat(np.unique(observation.time), 4)
+        own = {"antenna1": np.tile(np.arange(4), 3), "antenna2": np.tile(np.arange(4), 3), "time": time}
+        own["uvw"] = np.zeros((12, 3))
+        columns = {name: np.concatenate([own[name], columns[name]]) for name in columns}
+    if not len(columns["time"]):
+        return
+    for decomposition in (None, False):
+        vis = case.predicted(case.observation(**columns), use_decomposition=decomposition)
+        if autocorrelations:
+            vis, alone = vis[12:], vis[:12]
+            agree(alone, alone.conj().swapaxes(2, 3), 1e-12)
+        np.testing.assert_allclose(vis, whole[rows], rtol=0, atol=1e-12 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("decomposition", [None, False])
+def test_many_channels_are_as_good_as_one(decomposition):
+    """Thousands of turns across the band: fringes that follow from one another do not drift away."""
+    case = Case((), (), 5, sources=4, extended=True)
+    positions, _ = simulation.vla_antennas("a", 4)
+    times = np.unique(case.observation().time)
+    uvw, freq = simulation.baseline_tracks(positions, times, CENTRE)[3], np.linspace(1.0e9, 2.0e9, 257)
+
+    def predicted(freq):
+        return case.predicted(case.observation(uvw=uvw, freq=freq), use_decomposition=decomposition)
+
+    vis = predicted(freq)
+    for chan in (0, 15, 16, 17, 100, 255, 256):
+        agree(vis[:, chan : chan + 1], predicted(freq[chan : chan + 1]), 2e-12)
+    agree(predicted(freq[::-1]), vis[:, ::-1], 2e-12)
+
+
+@pytest.mark.parametrize("far", [30, 60, 89, 120])
+def test_sources_far_from_the_centre(far):
+    """l, m, n of the sphere, to beyond a right angle: against the scalar product of directions."""
+    case = Case((), (), 5, sources=0)
+    angle, observation = np.radians(far), case.observation()
+    dec = CENTRE[1] - angle
+    component = Component("s", CENTRE[0], dec, (1.0, 0, 0, 0))
+    n, m = np.cos(angle), -np.sin(angle)
+    turns = (observation.uvw[:, 1:2] * m + observation.uvw[:, 2:] * (n - 1)) * observation.freq / SPEED_OF_LIGHT
+    for decomposition in (None, False):
+        vis = case.predicted(observation, components=[component], use_decomposition=decomposition)
+        agree(vis[..., 0, 0], np.exp(2j * np.pi * turns), 1e-11)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,3 +57,16 @@ def test_corrected_data_are_the_model(make_ms, tmp_path, sky_file, corr_type):
     assert np.abs(found["DATA"] - model).max() > 0.1 * scale
     assert np.abs(found["CORRECTED_DATA"] - model).max() < 2e-6 * scale
     assert not found["FLAG"].any()
+
+
+def test_data_of_one_source_are_corrected_toward_it(make_ms, tmp_path):
+    """What is left is its fringe and its brightness: MODEL_DATA without a beam."""
+    (tmp_path / "one.txt").write_text(
+        "".join(line for line in SKY.splitlines(True) if line.startswith(("Format", "far")))
+    )
+    ms, one = make_ms(tmp_path / "in.ms", nant=6, ntime=3), str(tmp_path / "one.txt")
+    plain = through(tmp_path / "plain", ms, one)["MODEL_DATA"]
+    found = through(tmp_path / "out", ms, one, sky_jones=BEAM, uv_jones=UV, vis_proc=IFR, sky_correct="far")
+    assert np.abs(found["MODEL_DATA"] - plain).max() > 0.1 * np.abs(plain).max()
+    np.testing.assert_allclose(found["CORRECTED_DATA"], plain, rtol=0, atol=2e-6 * np.abs(plain).max())
+    assert not found["FLAG"].any()

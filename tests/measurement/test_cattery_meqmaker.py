@@ -126,7 +126,7 @@ def theirs(observation, sky, sky_terms, uv_terms, processors, smearing=False):
 
 
 def ours(observation, sky, sky_terms, uv_terms, processors, **more):
-    maker = MeqMaker(context=observation, strict=False, **more)
+    maker = MeqMaker(context=observation, **more)
     maker.add_sky_models(sky)
     for label, module, pointing in sky_terms:
         maker.add_sky_jones(label, modules=module, pointing=pointing)

@@ -1,6 +1,7 @@
 """What may be said of a term: which sources, whose stations, how large; and nodes among arrays."""
 
 import random
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -395,3 +396,38 @@ def test_nodes_above_a_tree(observe, sky):
         ns.visibility(p, q) << tree(p, q) * 2 + Meq.ConjTranspose(tree(q, p))
     vis = maker.corrupt_uv_data(ns, ns.visibility).evaluate(tile)[0]
     agree(vis, 3 * predicted(maker))
+
+
+@pytest.mark.parametrize("kind", ["corrupted", "patch"])
+def test_sources_of_nodes_that_are_neither_points_nor_gaussians(observe, meow, kind):
+    """Summed by their own visibilities, through the terms of the direction that they name."""
+    observation = observe(stations=4)
+    gains = {p: 1.0 + 0.5j * i for i, p in enumerate(observation.stations)}
+
+    class Sky:
+        def source_list(self, ns, **kw):
+            from Meow import LMDirection, Patch, PointSource
+
+            made = [PointSource(ns, name, LMDirection(ns, name, l, 0.002), I=flux, Q=0.25)
+                    for name, l, flux in (("a", 0.001, 2.0), ("b", -0.003, 1.0))]  # fmt: skip
+            if kind == "patch":
+                return [Patch(ns, "both", LMDirection(ns, "both", 0.0, 0.0), made)]
+            for p, gain in gains.items():
+                ns.gain(p) << gain
+            return [made[0].corrupt(ns.gain), made[1]]
+
+    class Points:
+        def source_list(self, ns, **kw):
+            from Meow import LMDirection, PointSource
+
+            return [PointSource(ns, name, LMDirection(ns, name, l, 0.002), I=flux, Q=0.25)
+                    for name, l, flux in (("a", 0.001, 2.0), ("b", -0.003, 1.0))]  # fmt: skip
+
+    tile, one = tile_of(observation), ByName(defaultdict(lambda: 3.0))
+    maker, plain = maker_of(observation, Sky(), strict=False), maker_of(observation, Points(), strict=False)
+    maker.add_sky_jones("E", modules=one)
+    first, second = (predicted(plain, sources=[name]) for name in "ab")
+    if kind == "corrupted":
+        g = np.array(list(gains.values()))
+        first = first * (g[tile.antenna1] * g[tile.antenna2].conj())[:, None, None, None]
+    agree(predicted(maker), 9 * (first + second))

@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import random
+import types
 
 import numpy as np
 import pytest
@@ -192,3 +193,32 @@ def test_the_primary_beam_of_a_module_of_nodes(observe, user):
     l, m = (axis.ravel() for axis in np.meshgrid(grid, grid))
     expected = np.cos(np.hypot(l, m)[:, None] * 65e-9 * observation.freq) ** 6
     np.testing.assert_allclose(power(voltage), expected, rtol=1e-7)
+
+
+def test_a_section_of_a_configuration(observe, user, points, tmp_path):
+    from imaging.config_measurement import Measurement
+    from imaging.io.component_list import save_components
+    from imaging.measurement.build import build
+
+    save_components([x.component for x in points.source_list()], str(tmp_path / "sky.txt"))
+    file = f"{tmp_path}/user_modules.py"
+    section = Measurement(
+        sky_models=[{"module": "ComponentSky", "options": {"components": str(tmp_path / "sky.txt")}}],
+        sky_jones=[
+            {"label": "Z", "module": f"{file}:ZJones"},
+            {"label": "E", "module": f"{file}:EJones", "pointing": {"module": f"{file}:Pointings"}},
+        ],
+        uv_jones=[{"label": "G", "module": f"{file}:GJones"}],
+        vis_proc=[{"label": "I", "module": f"{file}:IfrGain"}],
+    )
+    observation = observe(stations=4)
+    maker = build(types.SimpleNamespace(**section.model_dump()), context=observation)
+    tile, wanted = whole(observation), expected(observation, points)
+    tree = maker.make_predict_tree()
+    corrected = maker.correct_uv_data(None, tree).evaluate(tile)[0]
+    gains = tree.evaluate(tile)[0] / wanted
+    names = [(tile.stations[p], tile.stations[q]) for p, q in zip(tile.antenna1, tile.antenna2, strict=True)]
+    np.testing.assert_allclose(gains[:, :, 0, 0], 1.5, rtol=1e-9)
+    np.testing.assert_allclose(gains[:, 0, 1, 1], [1 + 0.1 * len(p) for p, _ in names], rtol=1e-9)
+    plain = build(types.SimpleNamespace(**section.model_dump()), ("sky_models", "sky_jones"), context=observation)
+    np.testing.assert_allclose(corrected, plain.make_predict_tree().evaluate(tile)[0], rtol=0, atol=1e-13)

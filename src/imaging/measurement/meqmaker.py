@@ -299,7 +299,7 @@ class MeqMaker(Asker, Recorder):
         for x in sources:
             if not any(x is one for one in self._known.get(name_of(x), ())):
                 with self._meow(scope):
-                    self._known[name_of(x)] = x, for_arrays(x, scope), for_nodes(x, scope, self.context)
+                    self._known[name_of(x)] = x, for_arrays(x, scope, self.context), for_nodes(x, scope, self.context)
         return [self._known[name_of(x)][1] for x in sources]
 
     def _meow(self, scope):

@@ -13,7 +13,7 @@ import numpy as np
 
 from imaging.measurement import literal
 from imaging.measurement.contracts import ContractError
-from imaging.measurement.expressions import NodeScope
+from imaging.measurement.expressions import Meq, NodeScope
 from imaging.measurement.expressions import Tile as NodeTile
 from imaging.measurement.expressions.definitions import NUMBERS
 from imaging.measurement.tiles import Observation, Tile
@@ -41,19 +41,20 @@ class Located:
 
 
 class NodeSource:
-    """A source of nodes (Meow's SkyComponent) for arrays: what `protocols.SkyComponent` says.
+    """A point or a Gaussian of nodes (Meow's) for arrays: what `protocols.SkyComponent` says.
 
-    Where its direction changes with time `lmn` is that of the middle of a tile, and `drift` are the phases beside it.
+    Where its direction changes with time (`moves`) its direction cosines are those of the middle of a tile, and
+    `drift` are the phases beside it.
     """
 
-    def __init__(self, component, ns: NodeScope):
+    def __init__(self, component, ns: NodeScope, observation: Observation):
         self.original, self.name = component, component.name
         static = component.direction.lmn_static()
         self.static_lmn = None if static is None else tuple(map(float, static))
-        self._track = None if static is not None else component.direction.lmn()
-        if not hasattr(component, "brightness"):
-            raise ContractError(f"The source {self.name} has no brightness of its own.", got=type(component).__name__,
-                                expected="points and Gaussians", next_step="take it out of the sky model")  # fmt: skip
+        self.moves, self._track = static is None, component.direction.lmn() if static is None else None
+        self._read(component, observation)
+
+    def _read(self, component, observation: Observation) -> None:
         light = component.brightness()
         self._light = np.asarray(light) if isinstance(light, NUMBERS) else literal.as_node(light)
         self.shape = _moments(component)
@@ -64,11 +65,6 @@ class NodeSource:
     def get_value(self, name, default=None):
         return self.original.get_value(name, default)
 
-    def lmn(self, phase_centre=None):
-        if self.static_lmn is None:
-            raise ContractError(f"The source {self.name} moves.", got="lmn(phase_centre)", expected="mean_lmn(tile)")
-        return self.static_lmn
-
     def brightness(self, tile: Tile) -> np.ndarray:
         """(time | 1, chan | 1, 2, 2) Jy."""
         if isinstance(self._light, np.ndarray):
@@ -78,15 +74,13 @@ class NodeSource:
             return value[..., None, None] * np.eye(2)
         return np.moveaxis(value, (0, 1), (2, 3))
 
-
-class MovingSource(NodeSource):
-    """A NodeSource whose direction is a node."""
-
     def track(self, tile: Tile) -> np.ndarray:
         """(time | 1, chan | 1, 3)."""
         return np.moveaxis(literal.evaluated([literal.as_node(self._track)], literal.node_tile(tile))[0], 0, -1)
 
-    def mean_lmn(self, tile: Tile) -> np.ndarray:
+    def mean_lmn(self, tile: Tile):
+        if self.static_lmn is not None:
+            return self.static_lmn
         l, m = self.track(tile)[..., :2].mean((0, 1))
         return np.array([l, m, np.sqrt(1 - l * l - m * m)])
 
@@ -101,7 +95,33 @@ class MovingSource(NodeSource):
         return np.exp(2j * np.pi / SPEED_OF_LIGHT * path * tile.freq)
 
 
-def for_arrays(source, ns: NodeScope):
+class VisibilitySource(NodeSource):
+    """Any other source of nodes, by its visibilities on each baseline: disks, patches, sources that are corrupted."""
+
+    def _read(self, component, observation: Observation) -> None:
+        nodes, self.moves = component.visibilities(), False
+
+        def either(p, q):
+            return nodes(p, q) if nodes(p, q).initialized() else Meq.ConjTranspose(nodes(q, p))
+
+        self._visibilities = literal.Visibilities(either, observation.ifrs())
+
+    def degridded(self, tile: Tile, threads: int = 1) -> np.ndarray:
+        """(row, chan, 2, 2) Jy, fringes included."""
+        return self._visibilities.evaluate(tile)[0]
+
+
+COHERENCIES = ("PointSource", "GaussianSource")  # those of which a brightness and a shape are all there is
+
+
+def _is_plain(component) -> bool:
+    kind = type(component)
+    made = (getattr(kind, name, None) for name in ("coherency", "visibilities"))
+    owners = [getattr(one, "__qualname__", "").split(".")[0] for one in made]
+    return owners[0] in COHERENCIES and owners[1] in (*COHERENCIES, "SkyComponent")
+
+
+def for_arrays(source, ns: NodeScope, observation: Observation):
     """The source itself, or a NodeSource of Meow's."""
     if isinstance(source, (Located, NodeSource)):
         return source
@@ -114,7 +134,7 @@ def for_arrays(source, ns: NodeScope):
                                 + ", ".join(missing), expected="sources of Meow, or name, lmn, brightness and shape",
                                 next_step="docs/measurement.md")  # fmt: skip
         return source
-    return (NodeSource if source.direction.lmn_static() is not None else MovingSource)(source, ns)
+    return (NodeSource if _is_plain(source) else VisibilitySource)(source, ns, observation)
 
 
 def for_nodes(source, ns: NodeScope, observation: Observation):

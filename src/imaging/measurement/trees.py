@@ -142,7 +142,7 @@ def sky_product(terms, tile: Tile) -> np.ndarray:
 
 def with_drifts(product: np.ndarray, tile: Tile) -> np.ndarray:
     """Times the phases of sources that move, beside those toward the tile's directions."""
-    moving = [s for s, x in enumerate(tile.sources) if hasattr(x, "drift")]
+    moving = [s for s, x in enumerate(tile.sources) if getattr(x, "moves", False)]
     if not moving:
         return product
     drifts = np.ones(tile.shape, complex)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from imaging.algorithms.jones import inverse
 from imaging.kernels import stefcal
 
 TOLERANCE = 1e-7
@@ -181,10 +182,9 @@ class Solver:
         square = np.maximum(np.where(pairs, self.total, 0) - 2 * fit + size, 0)
         variance = self._variance(square.sum((1, 2)) / 2, np.where(pairs, self.count, 0), usable, parameters=4)
         normal = np.einsum("zqac,zpqiakc->zpik", gram, power)
-        normal[~usable] = np.eye(2)
-        inverse = np.linalg.inv(normal)
-        error = np.sqrt(variance[:, None] * np.einsum("zpii->zp", inverse).real / 2)
-        error[~usable] = np.nan
+        undone, singular = inverse(normal, axes=2)
+        error = np.sqrt(variance[:, None] * np.einsum("zpii->zp", undone).real / 2)
+        error[singular] = np.nan
         magnitude = np.sqrt((abs(jones) ** 2).sum((2, 3)) / 2)
         flag = self._flag(usable, iterations, magnitude, error)
         return np.moveaxis(jones, 1, 0), flag.T, error.T, iterations
@@ -308,8 +308,6 @@ def correct(vis, flag, weight, gains, antenna1, antenna2, time, block, correlati
 
 
 def _correct_full(vis, flag, weight, jones, antenna1, antenna2, time, block) -> int:
-    from imaging.algorithms.jones import inverse
-
     undo, singular = inverse(jones, axes=3)
     size = 1 / np.sqrt(abs(np.linalg.det(undo)))
     lost = 0

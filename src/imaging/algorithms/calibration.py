@@ -250,6 +250,18 @@ def normalise(gains: Gains) -> Gains:
     return replace(gains, gain=gains.gain / scale, error=gains.error / scale.reshape(1, *gains.error.shape[1:]))
 
 
+def gains_of(table: GainTable, stations) -> GainTable:
+    """The solutions of these stations, in this order; flagged where there are none."""
+    place = np.array([table.stations.index(s) if s in table.stations else -1 for s in map(str, stations)], int)
+
+    def taken(window: Gains) -> Gains:
+        flag = window.flag[place]
+        flag[place < 0] = True
+        return replace(window, gain=window.gain[place], flag=flag, error=window.error[place])
+
+    return replace(table, stations=tuple(map(str, stations)), windows=tuple(map(taken, table.windows)))
+
+
 def at(table: GainTable, time: np.ndarray, freq: np.ndarray, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
     """The gains at `time` (t,) MJD s, (station, t, block, …), and the block (chan,) of each of `freq` Hz.
 

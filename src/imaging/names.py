@@ -16,7 +16,9 @@ OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor":
           "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json",
           "psf_double": ".psf_double", "memory": ".memory.pickle",
           "beam": ".beam.fits", "aterms": ".aterms.fits",
-          "components": ".components.txt", "savemodel": ".savemodel.json"}  # fmt: skip
+          "components": ".components.txt", "savemodel": ".savemodel.json",
+          "modelvis": ".modelvis", "solutions": ".solutions.npz", "solutions_plot": ".solutions.png",
+          "selfcal": ".selfcal.json"}  # fmt: skip
 SUFFIX = {"fits": ".fits", "casa": ""}
 
 

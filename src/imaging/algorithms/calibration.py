@@ -173,7 +173,7 @@ class Solver:
         usable, reference = self._choose(self.count, strength)
         pairs = usable[:, :, None] & usable[:, None, :]
         sums, power = (np.where(pairs[..., None, None, None, None], a, 0) for a in (self.sums, self.power))
-        jones, iterations = np.where(usable[..., None, None], np.eye(2, dtype=complex), 0), np.zeros(blocks, np.int64)
+        jones, iterations = self._diagonal(sums, power, usable, reference), np.zeros(blocks, np.int64)
         stefcal.solve_full(sums, power, self.scheme.tolerance, self.scheme.most, jones, iterations)
         jones = _refer(jones, jones[np.arange(blocks), reference, 0, 0])
         fit = np.einsum("zpik,zqac,zpqiakc->zpq", jones.conj(), jones, sums, optimize=True).real
@@ -188,6 +188,19 @@ class Solver:
         magnitude = np.sqrt((abs(jones) ** 2).sum((2, 3)) / 2)
         flag = self._flag(usable, iterations, magnitude, error)
         return np.moveaxis(jones, 1, 0), flag.T, error.T, iterations
+
+    def _diagonal(self, sums, power, usable, reference) -> np.ndarray:
+        """Matrices to start from: the gains of the feeds, and the phase between these from the cross hands."""
+        jones, iterations = np.zeros((*usable.shape, 2, 2), complex), np.zeros(len(usable), np.int64)
+        for i in range(2):
+            gains = np.where(usable, 1 + 0j, 0)
+            own = np.ascontiguousarray(sums[..., i, i, i, i]), np.ascontiguousarray(power[..., i, i, i, i].real)
+            stefcal.solve(*own, False, self.scheme.tolerance, self.scheme.most, gains, iterations)
+            jones[..., i, i] = _refer(gains, gains[np.arange(len(gains)), reference])
+        first, second = jones[..., 0, 0], jones[..., 1, 1]
+        between = np.einsum("zp,zq,zpq->z", first.conj(), second, sums[..., 0, 1, 0, 1])
+        jones[..., 1, 1] *= np.where(between == 0, 1, between.conj() / np.where(between == 0, 1, abs(between)))[:, None]
+        return jones
 
     def _choose(self, count, power) -> tuple[np.ndarray, np.ndarray]:
         """Stations (problem, station) that can be solved for, and the reference (problem,) among them."""
@@ -237,6 +250,26 @@ def solvable(linked: np.ndarray, least: int, references: tuple[int, ...]) -> tup
         if (further == reached).all():
             return reached, reference
         reached = further
+
+
+def refer(table: GainTable, references) -> GainTable:
+    """The same with phases counted from one station: the first of `references` (names) without a flag in an interval.
+
+    Where all of these are flagged it is the one with most solutions of all, then the next.
+    """
+    good = sum((~window.flag.reshape(len(table.stations), -1)).sum(1) for window in table.windows)
+    named = [table.stations.index(name) for name in references]
+    order = np.array([*named, *(i for i in np.argsort(-good, kind="stable").tolist() if i not in named)])
+
+    def turned(window: Gains) -> Gains:
+        first = order[np.argmax(~window.flag[order], axis=0)]
+        gain = window.gain[..., 0, 0] if window.gain.ndim == 5 else window.gain
+        turn = np.take_along_axis(gain, first[None], 0).conj()
+        size = abs(turn)
+        turn = np.where(size > 0, turn / np.where(size > 0, size, 1), 1)
+        return replace(window, gain=window.gain * turn.reshape(turn.shape + (1,) * (window.gain.ndim - turn.ndim)))
+
+    return replace(table, windows=tuple(map(turned, table.windows)), refant=table.stations[order[0]])
 
 
 def normalise(gains: Gains) -> Gains:

@@ -58,6 +58,10 @@ class Names:
         images = [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
         return [*images, self.path("components")]
 
+    def is_image(self, path: str) -> bool:
+        """Whether a path of this run is that of an image, which may be a folder."""
+        return self.parse(path)[0] in IMAGES
+
     def parse(self, path: str) -> tuple[str, int | str | None]:
         """The product and the cycle of a path of this run. Raises ValueError for any other path."""
         products = {re.escape(OTHERS[p]): p for p in OTHERS}

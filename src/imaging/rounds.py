@@ -18,6 +18,11 @@ class Rounds:
         """Those of a round: m31-self2; also with a wildcard."""
         return Names(f"{self.base.name}-self{number}", self.base.results, self.base.image_format)
 
+    @property
+    def runs(self) -> list[Names]:
+        """The run itself, and its rounds where there are any."""
+        return [self.base, *map(self.names, range(self.most + 1 if self.most else 0))]
+
     def values(self, given: dict, number: int) -> dict:
         """The configuration of a round: that of the run, with the solutions, and no self-calibration in it."""
         values = copy.deepcopy(dict(given))
@@ -27,15 +32,11 @@ class Rounds:
             values["data"] = (values.get("data") or {}) | {"solutions": self.names(number).solutions()}
         return values
 
-    def products(self, number: int | None, paths: list[str]) -> list[str]:
+    def products(self, number: int, paths: list[str]) -> list[str]:
         """The same products of a round."""
         names = self.names(number)
         return [path.replace(f"{self.base.folder}/{self.base.name}.", f"{names.folder}/{names.name}.", 1)
                 for path in paths]  # fmt: skip
-
-    def settings(self, number: int) -> dict:
-        """What solve is told in a round."""
-        return self.config.settings("solve", number)
 
     @property
     def plots(self) -> bool:

@@ -82,17 +82,24 @@ class _Points:
         axes.grid(color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         for window in self.table.windows:
-            x = window.freq / 1e6 if self.over_frequency else (window.time - self.start) / self.unit
+            x, low, high = self._place(window)
             for feed in range(len(self.feeds)):
                 gain, flag = _of(window.gain[station], feed), _of(window.flag[station], feed, window.flag.ndim == 4)
                 values = _shown(gain, kind)
                 for y, bad in zip(values if self.over_frequency else values.T,
                                   flag if self.over_frequency else flag.T, strict=True):  # fmt: skip
                     axes.plot(x[~bad], y[~bad], "o", markersize=3, markerfacecolor="none", color=COLOURS[feed])
-                    low = axes.get_xaxis_transform()  # the flagged ones at the lower edge, wherever they are
-                    axes.plot(x[bad], np.full(bad.sum(), 0.07), "x", markersize=4, color="0.55", transform=low)
+                    axes.hlines(y[~bad], low[~bad], high[~bad], color=COLOURS[feed], linewidth=0.8)
+                    edge = axes.get_xaxis_transform()  # the flagged ones at the lower edge, wherever they are
+                    axes.plot(x[bad], np.full(bad.sum(), 0.07), "x", markersize=4, color="0.55", transform=edge)
                 if truth is not None:
                     self._draw_truth(axes, window, station, feed, kind, truth)
+
+    def _place(self, window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where the solutions are on the x axis, and from where to where they hold."""
+        if self.over_frequency:
+            return window.freq / 1e6, window.low / 1e6, window.high / 1e6
+        return tuple((t - self.start) / self.unit for t in (window.time, window.begin, window.end))
 
     def _draw_truth(self, axes, window, station, feed, kind, truth) -> None:
         one = gains_of(truth, [self.table.stations[station]])

@@ -5,15 +5,15 @@ Each round is an instance of the rules for one image: `self2_ingest` corrects wh
 
 ROUNDS = Rounds(CONFIG, NAMES)
 
-for number in range(ROUNDS.most + 1):
-    ROUND = f"self{number}_"
+for index in range(ROUNDS.most + 1):
+    ROUND = f"self{index}_"
 
     module:
         name: ROUND
         snakefile:
             "../image.smk"
         config:
-            ROUNDS.values(config, number)
+            ROUNDS.values(config, index)
 
     use rule * from ROUND as ROUND*
 
@@ -54,11 +54,6 @@ def model_of_round(names):
 
 def term0(product):
     return product + (".tt0" if CONFIG.clean.multiterm else "")
-
-
-def chosen_paths():
-    """The products of a round that the run ends with."""
-    return [path for path in imaged_products()]
 
 
 rule modelvis:
@@ -178,13 +173,13 @@ rule choose:
     input:
         NAMES.loop(),
         products=lambda wildcards: [
-            *ROUNDS.products(best_of_all(), chosen_paths()),
+            *ROUNDS.products(best_of_all(), imaged_products()),
             final_verdict(),
         ],
         solutions=lambda wildcards: ROUNDS.names(max(best_of_all(), 1)).solutions(),
     output:
         chosen=[
-            *(PRODUCT(p) if NAMES.is_image(p) else p for p in chosen_paths()),
+            *(PRODUCT(p) if NAMES.is_image(p) else p for p in imaged_products()),
             NAMES.selfcal(),
         ],
         table=NAMES.solutions(),

@@ -32,7 +32,7 @@ from imaging.state import CleanState
 MARK = "FRINGEFLOW_RUN"
 """Environment variable by which the processes of a run are known, also when their parent is gone."""
 SAID = ("simulate", "predict", "corrupt", "correct",
-        "ingest", "weights", "psf", "pb", "startmodel", "restore", "pbcor", "components", "solve")  # fmt: skip
+        "ingest", "weights", "psf", "pb", "startmodel", "restore", "pbcor", "components")  # fmt: skip
 """Stages that are named as they begin."""
 
 

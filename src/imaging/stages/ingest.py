@@ -27,6 +27,7 @@ def ingest(ms: list[str], solutions: str = "", *, vis: str, config: Settings) ->
     """
     table = load(solutions or config.data.solutions)
     readers, all_steps, place = prepare([ms] if isinstance(ms, str) else ms, config)
+    correctors = [Corrector(reader, table, config.data.interp) if table else None for reader in readers]
     with atomic_path(vis) as folder:
         folder.mkdir()
         parts, sources = [], []
@@ -35,7 +36,7 @@ def ingest(ms: list[str], solutions: str = "", *, vis: str, config: Settings) ->
             logger.info("%s: reading %s, %d rows", reader.meta.path, column, reader.survey.rows.total())
             for i, step in enumerate(steps.values(), len(parts)):
                 step.start(folder / f"part{i:03d}")
-            apply = Corrector(reader, table, config.data.interp) if table else None
+            apply = correctors[source]
             used = {ddid: apply.needed(ddid, step.used) if apply else step.used for ddid, step in steps.items()}
             for chunk in reader.chunks(column, used):
                 steps[chunk.ddid].take(apply(chunk, steps[chunk.ddid].used) if apply else chunk)

@@ -24,15 +24,7 @@ def solve(ms: list[str], modelvis: str = "", *, solutions: str, config) -> None:
     paths, wishes = [ms] if isinstance(ms, str) else list(ms), config.selfcal
     readers = open_readers(paths, config.data)
     stations, feeds = solving.stations_of(readers), solving.feeds_of(readers, wishes.gaintype)
-    scheme, windows = solving.scheme_of(wishes, stations), {}
-    for number, reader in enumerate(readers):
-        for ddid, *integration in reader.schedule():
-            key = solving.Window.key(reader, ddid)
-            if key not in windows:
-                windows[key] = solving.Window(reader, ddid, wishes, len(stations), scheme)
-            windows[key].expect(number, *integration)
-    for window in windows.values():
-        window.plan()
+    windows = solving.windows_of(readers, wishes, stations)
     counts, seen = Counter(), set()
     for number, reader in enumerate(readers):
         place = np.array([stations.index(name) for name in reader.meta.antennas])

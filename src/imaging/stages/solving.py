@@ -94,6 +94,20 @@ class Window:
                      gain, flag, error, iterations)  # fmt: skip
 
 
+def windows_of(readers: list[Reader], wishes, stations: tuple[str, ...]) -> dict[tuple, Window]:
+    """The spectral windows of all sets, by `Window.key`, with their solution intervals."""
+    scheme, windows = scheme_of(wishes, stations), {}
+    for number, reader in enumerate(readers):
+        for ddid, *integration in reader.schedule():
+            key = Window.key(reader, ddid)
+            if key not in windows:
+                windows[key] = Window(reader, ddid, wishes, len(stations), scheme)
+            windows[key].expect(number, *integration)
+    for window in windows.values():
+        window.plan()
+    return windows
+
+
 def stations_of(readers: list[Reader]) -> tuple[str, ...]:
     """Names of the antennas of all sets, each once."""
     for reader in readers:

@@ -93,3 +93,49 @@ def make_ms(tiny_sky):
 def tiny_ms(make_ms, tmp_path_factory) -> Path:
     """A noiseless MeasurementSet of tiny_sky: 8 antennas, 6 times, 4 channels, RR RL LR LL. Do not write to it."""
     return make_ms(tmp_path_factory.mktemp("tiny") / "tiny.ms")
+
+
+@pytest.fixture(scope="session")
+def spoiled(tmp_path_factory):
+    """27 antennas, noise, and gains of 10 % and 30 deg that change within hours: `ms`, `true_ms` of the same noise
+    without them, `gains` (station, time, feed) and `times`. Do not write to the sets."""
+    from types import SimpleNamespace
+
+    from imaging.algorithms import simulation
+    from imaging.algorithms.components import Component
+    from imaging.image import lm_to_radec
+    from imaging.io.ms_writer import write_ms
+    from imaging.measurement import contracts
+    from imaging.measurement.jones.gains import ComplexGains
+    from imaging.measurement.meqmaker import MeqMaker
+    from imaging.measurement.tiles import Observation
+
+    folder, rms, freq, hands = tmp_path_factory.mktemp("spoiled"), 0.1, 1.4e9 + 8e6 * np.arange(2), ("RR", "LL")
+    positions, names = simulation.vla_antennas("c", 27)
+    hours = np.linspace(-3, 3, 12) * np.pi / 12
+    time = simulation.time_of_hour_angle(hours, TINY_CENTRE[0], simulation.VLA_LONGITUDE, 59000.0)
+    p, q, time, uvw = simulation.baseline_tracks(positions, time, TINY_CENTRE)
+    l, m = np.radians([[60, -150, 130], [-40, 90, 170]]) / 3600
+    ra, dec = lm_to_radec(l, m, TINY_CENTRE)
+    sky = [Component(f"s{i}", ra[i], dec[i], (flux, 0, 0, 0)) for i, flux in enumerate((1.0, 0.4, 0.1))]
+    vis = simulation.predict_components(uvw, freq, sky, TINY_CENTRE, ("RR", "RL", "LR", "LL"))[..., [0, 3]]
+    noise = simulation.thermal_noise(vis.shape, rms, np.random.default_rng(3))
+    observation = Observation(stations=tuple(names), antenna1=p, antenna2=q, time=time, uvw=uvw, freq=freq,
+                              phase_centre=TINY_CENTRE, feeds="circular", positions=positions)  # fmt: skip
+    maker = MeqMaker(context=observation, seed=5)
+    ten_degrees = np.radians(10)
+    maker.add_uv_jones("G", modules=ComplexGains(amplitude=0.1, phase=3 * ten_degrees, amplitude_wander=0.03,
+                                                 wander=ten_degrees, period=(2e4, 6e4)))  # fmt: skip
+    _, tile = next(observation.tiles())
+    gains = contracts.station_array(maker.get_uvjones_nodes("G"), tile)[0][:, :, 0]
+    t = np.unique(time, return_inverse=True)[1]
+    columns = {
+        "antenna_positions": positions, "antenna_names": names, "antenna1": p, "antenna2": q, "time": time,
+        "uvw": uvw, "freq": freq, "phase_centre": TINY_CENTRE, "corr_type": hands,
+        "weight": np.full((len(p), 2), rms**-2),
+    }  # fmt: skip
+    spoilt = (gains[p, t] * gains[q, t].conj())[:, None] * vis
+    return SimpleNamespace(
+        ms=write_ms(folder / "spoiled.ms", vis=spoilt + noise, **columns), gains=gains, times=np.unique(time),
+        true_ms=write_ms(folder / "true.ms", vis=vis + noise, **columns),
+    )  # fmt: skip

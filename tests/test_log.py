@@ -99,5 +99,5 @@ def test_progress_bears_files_that_are_made_again(tmp_path, capsys):
     (tmp_path / "a").mkdir()
     (tmp_path / "snakemake.log").touch()
     Path(names.state(0)).symlink_to(tmp_path / "removed")  # listed, and gone when it is looked at
-    Progress(names, tmp_path / "snakemake.log", 0.0).update()
+    Progress([names], tmp_path / "snakemake.log", 0.0).update()
     assert capsys.readouterr().out == ""

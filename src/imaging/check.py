@@ -34,6 +34,7 @@ def check(config: Config, here: bool) -> None:
         for ddid, part in some.items()
     )
     check_cell(longest / SPEED_OF_LIGHT, max(image.cell))
+    check_solutions(config, readers)
 
 
 def check_steps(config: Config) -> None:
@@ -54,3 +55,20 @@ def check_steps(config: Config) -> None:
     for path in filter(None, steps.sets.values()):
         with groups(path, section.data):
             pass
+
+
+def check_solutions(config: Config, readers) -> None:
+    """Raise what solve would refuse of the section selfcal, and ingest of data.solutions."""
+    from imaging.stages import correcting
+
+    if table := correcting.load(config.data.solutions):
+        for reader in readers:
+            correcting.Corrector(reader, table, config.data.interp)
+    selfcal = config.selfcal
+    if selfcal.rounds:
+        from imaging.stages import solving
+
+        stations = solving.stations_of(readers)
+        solving.feeds_of(readers, selfcal.gaintype)
+        for number in range(1, 1 + min(selfcal.rounds, max(len(selfcal.calmode), len(selfcal.solint)))):
+            solving.windows_of(readers, Settings.of(config.settings("solve", number)).selfcal, stations)

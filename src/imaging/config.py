@@ -29,6 +29,7 @@ from imaging.config_checks import check_together
 from imaging.config_measurement import Measurement
 from imaging.config_reads import NARROW, READS, SCRIPTS, WIDEBAND, WIDEBAND_DETAILS
 from imaging.config_sections import NAME, Clean, Data, Gridding, ImageSection, Mask, PrimaryBeam, Restore, Weighting
+from imaging.config_selfcal import SelfCal
 from imaging.errors import ImagingError
 from imaging.plugins import deconvolver_version, is_builtin, is_script
 
@@ -50,6 +51,7 @@ class Config(Section):
     clean: Clean = Field(default_factory=Clean)
     mask: Mask = Field(default_factory=Mask)
     restore: Restore = Field(default_factory=Restore)
+    selfcal: SelfCal = Field(default_factory=SelfCal)
     measurement: Measurement = Field(default_factory=Measurement)
     _given: dict = PrivateAttr(default_factory=dict)
 
@@ -110,7 +112,8 @@ class Config(Section):
     def settings(self, stage: str, cycle: int = 0) -> dict:
         """The plain values that one stage reads: what its job gets, and what makes it run again.
 
-        Those of minor_cycle are of one `cycle`: its deconvolver, and none that this does not read.
+        Those of minor_cycle are of one `cycle`: its deconvolver, and none that this does not read; those of solve of
+        one round of self-calibration.
         """
         values, cut = self.values(), {}
         for path in READS[stage]:
@@ -123,6 +126,8 @@ class Config(Section):
                 cut[section] = values[section]
         if stage == "ingest" and not (self.data.timeaverage or self.data.chanaverage > 1):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
+        if stage == "solve":
+            cut["selfcal"] = {name: self.selfcal.of_round(cycle)[name] for name in cut["selfcal"]}
         if stage == "minor_cycle":
             cut["clean"]["deconvolver"] = name = self.deconvolver_at(cycle)
             cut["restore"]["components"] &= name == "wideband"  # there the shapes of scales are others for a list
@@ -173,12 +178,14 @@ class Config(Section):
             from imaging.scripts import examine
 
             examine(name)
-        for path in (*self.mask_files(), *self.pb_files(), *self.spectrum_files(), *self.sky_files()):
+        for path in (*self.mask_files(), *self.pb_files(), *self.spectrum_files(), *self.sky_files(),
+                     *self.solution_files()):  # fmt: skip
             if not Path(path).exists():
                 raise ImagingError(f"There is no file {path}.", got="no such file or directory",
-                                   expected="the mask, beam, spectrum or sky model named in the configuration",
-                                   next_step="check mask.mask, primary_beam.pbimage, clean.spectrum_map and"
-                                   " clean.startmodel")  # fmt: skip
+                                   expected="the mask, beam, spectrum, sky model or solutions named in the"
+                                   " configuration",
+                                   next_step="check mask.mask, primary_beam.pbimage, clean.spectrum_map,"
+                                   " clean.startmodel and data.solutions")  # fmt: skip
 
     def mask_files(self) -> list[str]:
         """Files among the user's masks: inputs of the automask stage."""
@@ -188,6 +195,10 @@ class Config(Section):
     def sky_files(self) -> list[str]:
         """What the clean starts from: inputs of the startmodel stage."""
         return list(self.clean.startmodel)
+
+    def solution_files(self) -> list[str]:
+        """The gains by which the visibilities are corrected, where some are named."""
+        return [self.data.solutions] if self.data.solutions else []
 
     def pb_files(self) -> list[str]:
         """The user's primary-beam image, where one is named."""

@@ -26,6 +26,7 @@ def check_together(config: Config) -> None:
         raise ImagingError("A scale is too large for the image.", got=f"clean.scales: {list(scales)}",
                            expected=f"at most {smallest // 2}, half of image.imsize",
                            next_step="leave out the largest scales, or make a larger image")  # fmt: skip
+    _check_selfcal(config)
     _check_joining(config)
     _check_measurement(config.measurement)
     if "mtmfs" in config.deconvolvers():
@@ -71,6 +72,27 @@ def _check_measurement(section: Measurement) -> None:
     if section.write == "input" and "simulate" in section.steps:
         raise ImagingError("simulate makes a new set.", got="measurement.write: input", expected="write: new",
                            next_step="leave out measurement.write")  # fmt: skip
+
+
+def _check_selfcal(config: Config) -> None:
+    """What self-calibration does not go with."""
+    if not config.selfcal.rounds:
+        return
+    for got, chosen, step in (
+        ("measurement.steps", config.measurement.steps, "make the sets first, in a run of their own, and name them in"
+                                                        " data.vis"),
+        ("data.solutions", config.data.solutions, "leave it out: self-calibration makes its own"),
+        ("clean.savemodel", config.clean.savemodel != "none", "leave it out; the best model is imaged again with"
+                                                              " data.solutions and selfcal.rounds: 0"),
+    ):  # fmt: skip
+        if chosen:
+            raise ImagingError(f"{got} does not go with self-calibration.",
+                               got=f"{got} and selfcal.rounds: {config.selfcal.rounds}", expected="one of them",
+                               next_step=step)  # fmt: skip
+    if config.selfcal.gaintype == "J" and "p" in config.selfcal.calmode:
+        raise ImagingError("Jones matrices have amplitudes.", got=f"selfcal.calmode: {list(config.selfcal.calmode)}",
+                           expected="selfcal.calmode: ap, with gaintype: J",
+                           next_step="set selfcal.calmode: ap, or selfcal.gaintype: G")  # fmt: skip
 
 
 def _check_joining(config: Config) -> None:

@@ -19,6 +19,9 @@ EQUATION = ("sky_models", "sky_jones", "sky_vis_proc", "uv_jones", "vis_proc")
 """Settings of `measurement` that are modules."""
 _MEASURED = ("measurement.write", "measurement.smearing", "measurement.seed", "measurement.tile_memory")
 
+SOLVING = ("calmode", "solint", "combine", "gaintype", "channels", "refant", "minsnr", "minblperant", "solnorm")
+"""Settings of `selfcal` that make the solutions of a round."""
+
 READS: dict[str, tuple[str, ...]] = {
     "ingest": ("data.*", "image.stokes", "image.phasecenter", "image.imsize", "image.cell"),
     "weights": ("weighting.*", "clean.join", *_GRID),
@@ -47,6 +50,9 @@ READS: dict[str, tuple[str, ...]] = {
     "predict": ("data.*", *_MEASURED, "measurement.sky_models", "measurement.sky_jones", "measurement.sky_vis_proc"),
     "corrupt": ("data.*", *_MEASURED, "measurement.uv_jones", "measurement.vis_proc"),
     "correct": ("data.*", *_MEASURED, *(f"measurement.{name}" for name in EQUATION), "measurement.sky_correct"),
+    "modelvis": ("data.*", "image.stokes", "image.phasecenter", *_SUMS, *_GRID),
+    "solve": ("data.*", *(f"selfcal.{name}" for name in SOLVING)),
+    "judge": ("selfcal.*",),
     "savemodel": ("data.*", "image.stokes", "image.phasecenter", *_SUMS, *_GRID),
 }  # fmt: skip
 """Which settings each stage reads. A stage that reads anything else fails: its settings hold nothing more."""

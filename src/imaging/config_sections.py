@@ -82,6 +82,10 @@ class Data(Section):
     """Average so many channels; 1 for none."""
     maxsmearing: Fraction = 0.01
     """Largest amplitude loss that averaging may cause at the edge of the image."""
+    solutions: str = ""
+    """Gains of the stations by which the visibilities are corrected as they are read: a file that selfcal made."""
+    interp: Literal["nearest", "linear"] = "linear"
+    """How these are interpolated in time."""
 
 
 class ImageSection(Section):

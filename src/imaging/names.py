@@ -16,7 +16,9 @@ OTHERS = {"vis": ".vis", "weights": ".weights", "state": ".state.json", "minor":
           "automask": ".automask.npz", "loop": ".loop.json", "report": ".report.json",
           "psf_double": ".psf_double", "memory": ".memory.pickle",
           "beam": ".beam.fits", "aterms": ".aterms.fits",
-          "components": ".components.txt", "savemodel": ".savemodel.json"}  # fmt: skip
+          "components": ".components.txt", "savemodel": ".savemodel.json",
+          "modelvis": ".modelvis", "solutions": ".solutions.npz", "solutions_plot": ".solutions.png",
+          "selfcal": ".selfcal.json"}  # fmt: skip
 SUFFIX = {"fits": ".fits", "casa": ""}
 
 
@@ -55,6 +57,10 @@ class Names:
         """Paths that final images of this run may have, in either format, and the list of its components."""
         images = [Names(self.name, self.results, kind).path(product) for kind in SUFFIX for product in IMAGES]
         return [*images, self.path("components")]
+
+    def is_image(self, path: str) -> bool:
+        """Whether a path of this run is that of an image, which may be a folder."""
+        return self.parse(path)[0] in IMAGES
 
     def parse(self, path: str) -> tuple[str, int | str | None]:
         """The product and the cycle of a path of this run. Raises ValueError for any other path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from imaging.algorithms.selfcal import Verdict
 from imaging.state import CleanState
 from imaging.units import format_angle, format_flux
 
@@ -18,6 +19,17 @@ def cycle_line(state: CleanState, exactly: bool = False) -> str:
     if state.stop:
         return f"{line}; stop: {state.reason}"
     return f"{line}; cleaning to {format_flux(state.cycle_threshold)}/beam"
+
+
+def round_line(verdict: Verdict) -> str:
+    """What came of a round of self-calibration, and what follows."""
+    now, before = verdict.rounds[-1], [f"{one.dynamic_range:.0f}" for one in verdict.rounds[:-1]]
+    line = f"round {now.round}: dynamic range {now.dynamic_range:.0f}" + (
+        f", after {', '.join(before)}" if before else ""
+    )
+    if now.flagged:
+        line += f"; {100 * now.flagged:.2g} % of the solutions are flagged"
+    return line + (f"; stop: {verdict.reason}; the best is round {verdict.best}" if verdict.stop else "")
 
 
 def image_line(report: dict) -> str:

@@ -14,12 +14,13 @@ from imaging.plugins import is_builtin
 PLANES = {"ingest": 0, "weights": 2, "psf": 8, "psf_double": 100, "pb": 4, "major_cycle": 10, "automask": 12,
           "startmodel": 6, "components": 4,
           "decide": 6, "minor_cycle": 14, "restore": 12, "mfs": 8, "pbcor": 5, "restore_terms": 12, "pbcor_terms": 6,
-          "report": 4, "savemodel": 4, "simulate": 0, "beams": 2, "predict": 0, "corrupt": 0, "correct": 0}  # fmt: skip
+          "report": 4, "savemodel": 4, "simulate": 0, "beams": 2, "predict": 0, "corrupt": 0, "correct": 0,
+          "modelvis": 4, "solve": 0, "judge": 6}  # fmt: skip
 """Copies of the image in float32 that a stage holds at its peak."""
 SCRIPT_PLANES = 30
 """Further ones of a script: its process has its own, in float64."""
 MEASURING = ("beams", "predict", "corrupt", "correct")
-GRIDDING = ("psf", "psf_double", "major_cycle", "report", "savemodel")
+GRIDDING = ("psf", "psf_double", "major_cycle", "report", "savemodel", "modelvis")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def estimate(config, stage: str) -> Estimate:
     if stage == "minor_cycle" and config.clean.deconvolver == "wideband":
         memory += 1200  # transforms that are kept
     data_gb = sum(_size(Path(path)) for path in config.data.vis) / 2**30
-    minutes = 10 + (20 * data_gb if stage in (*GRIDDING, *MEASURING, "ingest", "weights") else 0) + image_mb / 16
+    reads_data = stage in (*GRIDDING, *MEASURING, "ingest", "weights", "solve")
+    minutes = 10 + 20 * data_gb * reads_data + image_mb / 16
     if stage == "minor_cycle" and not all(map(is_builtin, config.deconvolvers())):
         memory += SCRIPT_PLANES * image_mb
         minutes += config.clean.script_timeout / 60

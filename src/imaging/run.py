@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from imaging.algorithms.selfcal import Verdict
 from imaging.check import check
 from imaging.config import Config
 from imaging.config_base import load_values
@@ -23,7 +24,8 @@ from imaging.io.atomic import atomic_path, remove_partial
 from imaging.io.lock import locked
 from imaging.log import FAILED
 from imaging.names import Names
-from imaging.progress import cycle_line, image_line
+from imaging.progress import cycle_line, image_line, round_line
+from imaging.rounds import Rounds
 from imaging.serial_notes import check_serial
 from imaging.state import CleanState
 
@@ -54,15 +56,16 @@ def run(configfile: Path, cores: int | None, profile: str, overrides: tuple[str,
     if dry_run or any(option in further for option in SHOWS_ONLY):
         return _show(command, values, further, dry_run)
     check_serial(config, config.identify_data(), names)
+    runs = Rounds(config, names).runs
     with locked(Path(names.folder)):
         mark = f"{os.path.abspath(names.folder)}"
-        _clear(names, mark)
+        _clear(runs, mark)
         effective = Path(names.folder) / f"{names.name}.config.yaml"
         _write_yaml(values, effective)
         command += ["--configfile", str(effective)]
         if shutil.which("scancel"):
             command += ["--slurm-jobname-prefix", _job_prefix(mark)]
-        return _watch(command + further, names, {**os.environ, MARK: mark})
+        return _watch(command + further, runs, {**os.environ, MARK: mark})
 
 
 def snakefile() -> Path:
@@ -119,7 +122,7 @@ def _write_yaml(values: dict, path: Path) -> None:
         partial.write_text(yaml.safe_dump(values, sort_keys=False))
 
 
-def _clear(names: Names, mark: str) -> None:
+def _clear(runs: list[Names], mark: str) -> None:
     """End the orphaned jobs of a killed run and remove its half-written products and stale locks."""
     for pid in _orphans(mark):
         with contextlib.suppress(ProcessLookupError):
@@ -129,12 +132,13 @@ def _clear(names: Names, mark: str) -> None:
         time.sleep(0.05)
     if shutil.which("scancel"):
         _cancel_slurm_jobs(_job_prefix(mark))  # after the orphans: a living Snakemake would submit them anew
-    remove_partial(names.folder)
+    for names in runs:
+        remove_partial(names.folder)
     locks = Path(".snakemake/locks")
     for lock in locks.glob("*.output.lock"):
-        if f"{names.folder}/" in lock.read_text():
+        if any(f"{names.folder}/" in lock.read_text() for names in runs):
             if _snakemake_here():
-                raise ImagingError(f"A Snakemake is at work on {names.folder}.", got="its lock and its process",
+                raise ImagingError(f"A Snakemake is at work on {runs[0].folder}.", got="its lock and its process",
                                    expected="one run at a time for a name", next_step="wait for it to end")  # fmt: skip
             lock.unlink(missing_ok=True)
             lock.with_name(lock.name.replace(".output.", ".input.")).unlink(missing_ok=True)
@@ -189,9 +193,12 @@ def _slurm_jobs(prefix: str) -> list[str]:
     return []
 
 
-def _watch(command: list[str], names: Names, environment: dict) -> int:
-    """Run Snakemake, its output in a log; print a line a cycle, and the messages of failed jobs."""
-    log_path = Path(names.folder) / "logs" / "snakemake.log"
+def _watch(command: list[str], runs: list[Names], environment: dict) -> int:
+    """Run Snakemake, its output in a log; print a line a cycle, and the messages of failed jobs.
+
+    `runs` are the run itself and its rounds of self-calibration.
+    """
+    log_path = Path(runs[0].folder) / "logs" / "snakemake.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
     # What started us may ignore ^C, and a scheduler ends us by SIGTERM: both stop Snakemake and its jobs first.
@@ -202,7 +209,7 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
         try:
-            progress = Progress(names, log_path, started)
+            progress = Progress(runs, log_path, started)
             while process.poll() is None:
                 progress.update()
                 time.sleep(0.2)
@@ -214,7 +221,7 @@ def _watch(command: list[str], names: Names, environment: dict) -> int:
                 os.killpg(process.pid, signal.SIGTERM)
         progress.update()
     if process.returncode:
-        _explain(names, log_path, started)
+        _explain(runs, log_path, started)
         return 1
     progress.finish()
     return 0
@@ -232,9 +239,9 @@ def _stop(process: subprocess.Popen) -> None:
 class Progress:
     """Says in a line what each finished cycle found, and on a terminal which stage is at work."""
 
-    def __init__(self, names: Names, log_path: Path, started: float):
-        self.names, self.log_path, self.started = names, log_path, started
-        self.position, self.shown, self.stage = 0, set(), ""
+    def __init__(self, runs: list[Names], log_path: Path, started: float):
+        self.names, self.runs, self.log_path, self.started = runs[0], runs, log_path, started
+        self.position, self.shown, self.stage, self.round = 0, set(), "", ""
         self.is_terminal = sys.stdout.isatty()
 
     def update(self) -> None:
@@ -243,19 +250,34 @@ class Progress:
             lines = [line.split() for line in log]
             self.position = log.tell()
         # States are there before the log speaks of what follows from them.
-        for path in sorted(Path(self.names.folder).glob(f"{self.names.name}.cycle*.state.json")):
-            with contextlib.suppress(FileNotFoundError):  # Snakemake removes what it is about to make again
-                if path not in self.shown and path.stat().st_mtime >= self.started:
-                    state = CleanState.from_json(path.read_text())
-                    self.shown.add(path)
-                    self._line(cycle_line(state, exactly=path.name.endswith(".exact.state.json")))
+        for names in self.runs:
+            for path in sorted(Path(names.folder).glob(f"{names.name}.cycle*.state.json")):
+                if text := self._new(path):
+                    exactly = path.name.endswith(".exact.state.json")
+                    self._line(cycle_line(CleanState.from_json(text), exactly=exactly))
+            if names is not self.names and (text := self._new(Path(names.selfcal()))):
+                self._line(round_line(Verdict.of(json.loads(text))))
         for words in lines:
             if len(words) == 2 and words[0] in ("rule", "checkpoint", "localrule", "localcheckpoint"):
                 self._say_stage(words[1].rstrip(":"))
 
+    def _new(self, path: Path) -> str:
+        """The text of a file that has come since this run began, once."""
+        with contextlib.suppress(FileNotFoundError):  # Snakemake removes what it is about to make again
+            if path not in self.shown and path.stat().st_mtime >= self.started:
+                text = path.read_text()
+                self.shown.add(path)
+                return text
+        return ""
+
     def _say_stage(self, stage: str) -> None:
-        if stage in ("default", "all", "loop"):
+        of_round = re.fullmatch(r"self(\d+)_(\w+)", stage)
+        stage = of_round[2] if of_round else stage
+        if stage in ("default", "all", "loop", "limits"):
             return
+        if of_round and stage == "ingest" and of_round[1] != self.round:
+            self.round = of_round[1]
+            self._line(f"round {self.round}" if int(self.round) else "round 0, before self-calibration")
         if self.is_terminal:
             print(f"\r\033[K{stage} ...", end="", flush=True)
         elif stage != self.stage and stage.removesuffix("_terms") in SAID:
@@ -266,7 +288,8 @@ class Progress:
         print(("\r\033[K" if self.is_terminal else "") + text, flush=True)
 
     def finish(self) -> None:
-        logs = [p for p in self.log_path.parent.glob("*.log") if p.stat().st_mtime >= self.started - 1]
+        found = [p for names in self.runs for p in Path(names.folder).glob("logs/*.log")]
+        logs = [p for p in found if p.stat().st_mtime >= self.started - 1]
         lines = [line for path in logs if path != self.log_path for line in path.read_text().splitlines()]
         for warning in dict.fromkeys(line.partition(" WARNING ")[2] for line in lines if " WARNING " in line):
             self._line(f"warning: {warning}")
@@ -281,10 +304,11 @@ class Progress:
         return image_line(report)
 
 
-def _explain(names: Names, log_path: Path, started: float) -> None:
+def _explain(runs: list[Names], log_path: Path, started: float) -> None:
     """Print the message of the first job that failed since `started`, or what Snakemake itself stumbled over."""
     failures = []
-    logs = {path: path.stat().st_mtime for path in Path(names.folder).glob("logs/*.log") if path != log_path}
+    names, found = runs[0], [path for names in runs for path in Path(names.folder).glob("logs/*.log")]
+    logs = {path: path.stat().st_mtime for path in found if path != log_path}
     for path in sorted((path for path in logs if logs[path] >= started - 1), key=logs.get):
         _, failed, message = f"\n{path.read_text()}".rpartition(f"\n{FAILED} ")
         if failed:

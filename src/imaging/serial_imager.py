@@ -83,6 +83,10 @@ class SerialImager:
             return
         from imaging.resources import check_memory
 
+        if self.config.selfcal.rounds:
+            raise ImagingError("SerialImager makes one image.", got=f"selfcal.rounds: {self.config.selfcal.rounds}",
+                               expected="selfcal.rounds: 0; data.solutions corrects by solutions that are there",
+                               next_step="run the configuration with: imaging run")  # fmt: skip
         identity = self.config.identify_data()
         self.config.check_files()
         check_memory(self.config)

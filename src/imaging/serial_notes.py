@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def _digests(config: Config, identity: list[dict]) -> dict[str, str]:
     def of(settings: dict) -> str:
         return digest({"settings": settings, "identity": identity})
 
+    if there := [Path(path) for path in config.solution_files() if Path(path).exists()]:
+        identity = [*identity, {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in there}]
     stages = {stage: of(config.settings(stage)) for stage in ("ingest", "weights")}
     return stages | {"run": of(config.values())}
 

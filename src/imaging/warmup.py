@@ -15,7 +15,7 @@ CELL = 1e-5
 
 def warmup() -> Iterator[tuple[str, float]]:
     """Run everything compiled on tiny arrays; yields what was run and the seconds it took."""
-    for call in (_gridding, _weights, _masks, _deconvolvers, _measurement):
+    for call in (_gridding, _weights, _masks, _deconvolvers, _measurement, _calibration):
         started = time.perf_counter()
         call()
         yield call.__name__[1:], time.perf_counter() - started
@@ -81,3 +81,17 @@ def _measurement() -> None:
         for light in (np.ones((1, 1, 1, 2, 2)), np.eye(2)[None, None, None]):
             for stations in (None, np.zeros((1, 2, 3))):
                 rime.add_sources(vis, np.zeros((1, 3)), light, jones, stations_uvw=stations, **rows)
+
+
+def _calibration() -> None:
+    from imaging.algorithms.calibration import Scheme, Solver, correct
+
+    pair, zero, hands = (np.array([0]), np.array([1])), np.zeros(1, int), ("XX", "XY", "YX", "YY")
+    for kind, weight in ((np.complex64, np.ones((1, 1, 4), np.float32)), (np.complex128, np.ones((1, 1, 4)))):
+        vis = np.ones((1, 1, 4), kind)
+        for gaintype in "GJ":
+            solver = Solver(2, 1, Scheme(gaintype, minblperant=1))
+            solver.add(vis, vis, weight, *pair, zero, hands)
+            solver.solve()
+        gains = np.ones((2, 1, 1, 2), complex)
+        correct(vis, np.zeros(vis.shape, bool), weight, gains, *pair, zero, zero, hands, ("X", "Y"))

@@ -97,3 +97,9 @@ def finished(tmp_path_factory, tiny_ms):
     made.output = made.run().stdout
     made.first_jobs = made.finished_jobs()
     return made
+
+
+@pytest.fixture(scope="session")
+def project_at():
+    """`project_at(folder, values)`: a folder of one's own with that configuration."""
+    return Project

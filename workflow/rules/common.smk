@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from imaging import terms
+from imaging.algorithms.selfcal import Verdict
 from imaging.config import Config
 from imaging.errors import ImagingError
 from imaging.fingerprint import fingerprint as hash_of_sources
@@ -14,6 +15,7 @@ from imaging.loop import Loop, number
 from imaging.names import Names
 from imaging.plugins import deconvolver_files, deconvolver_module, is_builtin
 from imaging.resources import estimate
+from imaging.rounds import Rounds
 from imaging.measurement import build
 from imaging.serial_notes import check_serial
 from imaging.settings import Settings
@@ -105,6 +107,10 @@ def history(wildcards):
 
 def final_products():
     made = STEPS.last() + STEPS.pictures()
+    if CONFIG.selfcal.rounds:
+        rounds = Rounds(CONFIG, NAMES)
+        made += [NAMES.selfcal(), NAMES.solutions()]
+        made += [NAMES.solutions_plot()] * rounds.plots
     return made + imaged_products() if CONFIG.measurement.image else made
 
 

@@ -2,11 +2,12 @@
 
 
 rule loop:
-    # A finished loop is not looked at again unless restore has an ordinary input that changes with the limits.
     output:
         loop=NAMES.loop(),
     log:
         NAMES.log("loop"),
+    # A finished loop is not looked at again unless restore has an ordinary input that changes with the limits.
+    localrule: True
     conda:
         "../envs/imaging.yaml"
     params:

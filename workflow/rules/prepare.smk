@@ -5,6 +5,7 @@ rule ingest:
     input:
         STEPS.last(),
         ms=[path if STEPS.order else ancient(path) for path in STEPS.imaged()],
+        solutions=CONFIG.data.solutions or [],
     output:
         vis=directory(NAMES.vis()),
     log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,13 @@ class Column:
         return ImagingError(f"{self.name} of {self.meta.path} cannot be written.", got=first_line(error),
                             expected="a MeasurementSet that may be written to, and room for the column",
                             next_step=f"mend its permissions, or set {self.setting}")  # fmt: skip
+
+
+def model_beside(meta: Metadata, path: str | os.PathLike) -> Column:
+    """MODEL_DATA, all zero, of the rows of a set in a table of its own: the set stays as it is."""
+    with open_table(meta.path) as main:
+        main.select("DATA_DESC_ID").copy(str(path), deep=True).close()
+    return Column(replace(meta, path=str(path)), setting="another folder")
 
 
 def copy_ms(path: str | os.PathLike, to: str | os.PathLike) -> None:

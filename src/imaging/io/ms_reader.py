@@ -39,7 +39,10 @@ class Survey:
 
 @dataclass
 class Chunk:
-    """Selected rows of one DATA_DESC_ID: `vis`, `flag`, `weight` (row, chan, corr); `undefined` rows lack cells."""
+    """Selected rows of one DATA_DESC_ID: `vis`, `flag`, `weight` (row, chan, corr); `undefined` rows lack cells.
+
+    `model` as vis, zero where there is none, if it was asked for.
+    """
 
     ddid: int
     uvw: np.ndarray
@@ -51,6 +54,8 @@ class Chunk:
     flag: np.ndarray
     weight: np.ndarray
     undefined: int
+    scan: np.ndarray
+    model: np.ndarray | None = None
 
 
 class Reader:
@@ -127,13 +132,25 @@ class Reader:
             survey.end = max(survey.end, float((columns["TIME"][rows] + half).max()))
         return survey
 
-    def chunks(self, column: str, correlations: dict[int, list[int]]) -> Iterator[Chunk]:
+    def chunks(self, column: str, correlations: dict[int, list[int]], model: str = "") -> Iterator[Chunk]:
         """The samples, by block of rows and DATA_DESC_ID in it, in the order of the rows.
 
-        `correlations` names by DATA_DESC_ID which ones to read (row, chan, corr), in rising order.
+        `correlations` names by DATA_DESC_ID which ones to read (row, chan, corr), in rising order; `model` the table
+        with MODEL_DATA of the same rows.
         """
+        beside = open_model(model) if model else None
         for ddid, start, rows, columns in self._blocks():
-            yield self._chunk(ddid, start, rows, columns, column, correlations[ddid])
+            yield self._chunk(ddid, start, rows, columns, column, correlations[ddid], beside)
+        if beside is not None:
+            beside.close()
+
+    def schedule(self) -> Iterator[tuple[int, float, int, float, int]]:
+        """(DATA_DESC_ID, time, scan, interval s, rows) of the selected integrations, each once for a block of rows."""
+        for ddid, _, rows, columns in self._blocks():
+            entries = np.stack([columns[name][rows] for name in ("TIME", "SCAN_NUMBER", "INTERVAL")])
+            found, counts = np.unique(entries, axis=1, return_counts=True)
+            for (time, scan, length), count in zip(found.T.tolist(), counts.tolist(), strict=True):
+                yield ddid, time, int(scan), length, count
 
     def baselines(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
         """(DATA_DESC_ID, row numbers in the set, uvw (row, 3) m, field ids) of the selected rows, block by block."""
@@ -162,7 +179,7 @@ class Reader:
             for ddid in np.unique(columns["DATA_DESC_ID"][chosen]).tolist():
                 yield ddid, start, np.flatnonzero(chosen & (columns["DATA_DESC_ID"] == ddid)), columns
 
-    def _chunk(self, ddid, start, rows, columns, column, wanted) -> Chunk:
+    def _chunk(self, ddid, start, rows, columns, column, wanted, beside=None) -> Chunk:
         contiguous = rows[-1] - rows[0] + 1 == len(rows)
         span = (int(start + rows[0]), len(rows)) if contiguous else (0, -1)
         part = self.table if contiguous else self.table.selectrows(rows + start)
@@ -174,9 +191,16 @@ class Reader:
         flag |= (columns["FLAG_ROW"][rows] | ~defined)[:, None, None]
         if not contiguous:
             part.close()
+        model = None if beside is None else self._model(beside, ddid, start + rows, contiguous, wanted)
         return Chunk(ddid, columns["UVW"][rows], columns["TIME"][rows], columns["ANTENNA1"][rows],
                      columns["ANTENNA2"][rows], columns["FIELD_ID"][rows], vis, flag, weight,
-                     int(np.sum(~defined)))  # fmt: skip
+                     int(np.sum(~defined)), columns["SCAN_NUMBER"][rows], model)  # fmt: skip
+
+    def _model(self, table, ddid, rows, contiguous, wanted) -> np.ndarray:
+        part = table if contiguous else table.selectrows(rows)
+        span = (int(rows[0]), len(rows)) if contiguous else (0, -1)
+        cells = _Cells(part, *span, len(rows), self.channels(ddid), wanted, self.meta, ddid)
+        return cells.read("MODEL_DATA", np.complex64)[0]
 
 
 class _Cells:
@@ -237,6 +261,19 @@ class _Cells:
             if defined.all():
                 break
         return (np.zeros((self.rows, 1, len(self.wanted)), np.float32) if weight is None else weight), defined
+
+
+def open_model(path: str):
+    """A table with MODEL_DATA. Raises ImagingError where it has none."""
+    from casacore.tables import table
+
+    found = table(path, readonly=True, ack=False, lockoptions="usernoread")
+    if "MODEL_DATA" not in found.colnames():
+        raise ImagingError(f"{path} has no column MODEL_DATA.", got=", ".join(found.colnames()),
+                           expected="the visibilities of a model",
+                           next_step="predict them first: clean.savemodel: modelcolumn, or measurement.steps: [predict]"
+                           )  # fmt: skip
+    return found
 
 
 def open_readers(paths: list[str], data) -> list[Reader]:

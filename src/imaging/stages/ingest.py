@@ -15,16 +15,19 @@ from imaging.io.ms_reader import Chunk, Reader, open_readers
 from imaging.io.visibility_store import PartWriter, write_meta
 from imaging.log import logger
 from imaging.settings import Settings
+from imaging.stages.correcting import Corrector, load
 from imaging.stages.pointings import describe_source, field_centre, image_centre, summarise, warn_of_other_pointings
 
 
-def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
-    """Write the visibility store `vis` from the MeasurementSets `ms`.
+def ingest(ms: list[str], solutions: str = "", *, vis: str, config: Settings) -> None:
+    """Write the visibility store `vis` from the MeasurementSets `ms`, corrected by `solutions` where there are some.
 
     `config` holds data (all but vis is read) and image (stokes, phasecenter, imsize, cell). Raises ImagingError
     where the data or the selection leave nothing to image.
     """
+    table = load(solutions or config.data.solutions)
     readers, all_steps, place = prepare([ms] if isinstance(ms, str) else ms, config)
+    correctors = [Corrector(reader, table, config.data.interp) if table else None for reader in readers]
     with atomic_path(vis) as folder:
         folder.mkdir()
         parts, sources = [], []
@@ -33,8 +36,12 @@ def ingest(ms: list[str], *, vis: str, config: Settings) -> None:
             logger.info("%s: reading %s, %d rows", reader.meta.path, column, reader.survey.rows.total())
             for i, step in enumerate(steps.values(), len(parts)):
                 step.start(folder / f"part{i:03d}")
-            for chunk in reader.chunks(column, {ddid: step.used for ddid, step in steps.items()}):
-                steps[chunk.ddid].take(chunk)
+            apply = correctors[source]
+            used = {ddid: apply.needed(ddid, step.used) if apply else step.used for ddid, step in steps.items()}
+            for chunk in reader.chunks(column, used):
+                steps[chunk.ddid].take(apply(chunk, steps[chunk.ddid].used) if apply else chunk)
+            if apply:
+                apply.tell()
             parts += [step.finish(source) for step in steps.values()]
             sources.append(describe_source(reader, column))
             reader.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from imaging.algorithms.major_cycle import predict
 from imaging.algorithms.taylor import Taylor
 from imaging.io.atomic import atomic_path
 from imaging.io.images import load_image
+from imaging.io.ms import Metadata
 from imaging.io.ms_columns import Column
 from imaging.log import logger
 from imaging.stages.ingest import prepare
@@ -24,6 +26,13 @@ def savemodel(ms: list[str], vis: str, model: str | list[str], *, savemodel: str
     Channels that were not imaged, autocorrelations and other rows keep what they have, zeros in a new column. Several
     images `model` are Taylor terms.
     """
+    written = write_model(ms, vis, model, config, threads, lambda meta: Column(meta))
+    with atomic_path(savemodel) as unfinished:
+        unfinished.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n")
+
+
+def write_model(ms, vis: str, model, config, threads: int, column_of: Callable[[Metadata], Column]) -> list[dict]:
+    """The visibilities of a model, to the column that is opened for each set; returns what was written."""
     store, grid, _ = open_store(vis, config.image)
     images = [load_image(path) for path in ([model] if isinstance(model, str) else model)]
     pixels = np.concatenate([image.data for image in images])
@@ -33,7 +42,7 @@ def savemodel(ms: list[str], vis: str, model: str | list[str], *, savemodel: str
     written = []
     for reader, parts in zip(readers, all_parts, strict=True):
         count = 0
-        with Column(reader.meta) as column:
+        with column_of(reader.meta) as column:
             for ddid, rows, uvw, fields in reader.baselines():
                 part, channels = parts[ddid], reader.channels(ddid)
                 plane = spectral.planes_of(part.freq, grid, config.image.specmode)
@@ -52,5 +61,4 @@ def savemodel(ms: list[str], vis: str, model: str | list[str], *, savemodel: str
         logger.info("%s: MODEL_DATA of %d rows", reader.meta.path, count)
         written.append({"path": reader.meta.path, "rows": count})
         reader.close()
-    with atomic_path(savemodel) as unfinished:
-        unfinished.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n")
+    return written

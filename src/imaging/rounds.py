@@ -1,0 +1,44 @@
+"""The runs that self-calibration consists of: their configurations, and where their products are."""
+
+from __future__ import annotations
+
+import copy
+from importlib.util import find_spec
+
+from imaging.names import Names
+
+
+class Rounds:
+    """Round 0 images the data as they are, round n with the solutions of round n: each is a run of its own."""
+
+    def __init__(self, config, names: Names):
+        self.config, self.base, self.most = config, names, config.selfcal.rounds
+
+    def names(self, number: int | str) -> Names:
+        """Those of a round: m31-self2; also with a wildcard."""
+        return Names(f"{self.base.name}-self{number}", self.base.results, self.base.image_format)
+
+    @property
+    def runs(self) -> list[Names]:
+        """The run itself, and its rounds where there are any."""
+        return [self.base, *map(self.names, range(self.most + 1 if self.most else 0))]
+
+    def values(self, given: dict, number: int) -> dict:
+        """The configuration of a round: that of the run, with the solutions, and no self-calibration in it."""
+        values = copy.deepcopy(dict(given))
+        values.pop("selfcal", None)
+        values["name"] = self.names(number).name
+        if number:
+            values["data"] = (values.get("data") or {}) | {"solutions": self.names(number).solutions()}
+        return values
+
+    def products(self, number: int, paths: list[str]) -> list[str]:
+        """The same products of a round."""
+        names = self.names(number)
+        return [path.replace(f"{self.base.folder}/{self.base.name}.", f"{names.folder}/{names.name}.", 1)
+                for path in paths]  # fmt: skip
+
+    @property
+    def plots(self) -> bool:
+        """Whether pictures can be made of solutions."""
+        return find_spec("matplotlib") is not None

@@ -63,8 +63,9 @@ def plot_terms(terms: dict[str, np.ndarray], stations: list[str], sources: list[
     what its name ends with. Real arrays, and those of other shapes, are drawn as they are.
     """
     names = [name for name in terms if not name.startswith("time")]
-    figure = _figure((13, max(2.4 * len(names), 2.4)))
-    panels = figure.subplots(max(len(names), 1), 2, squeeze=False, sharex="row")
+    columns = 1 + any(np.iscomplexobj(terms[name]) for name in names)
+    figure = _figure((6.5 * columns, max(2.4 * len(names), 2.4)))
+    panels = figure.subplots(max(len(names), 1), columns, squeeze=False, sharex="row")
     for row, name in zip(panels, names, strict=False):
         key = max((key for key in terms if key.startswith("time") and name.endswith(key[4:])), key=len)
         minutes = (terms[key] - terms[key][0]) / 60
@@ -74,7 +75,8 @@ def plot_terms(terms: dict[str, np.ndarray], stations: list[str], sources: list[
         shown = [("amplitude", np.abs(curves)), ("phase (deg)", np.degrees(np.angle(curves)))]
         if not np.iscomplexobj(curves):
             shown = [("value", curves)]
-            row[1].set_visible(False)
+            for empty in row[1:]:
+                empty.set_visible(False)
         step = math.ceil(len(curves) / LINES)
         for axes, (label, drawn) in zip(row, shown, strict=False):
             for station in drawn[::step]:

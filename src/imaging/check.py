@@ -39,7 +39,7 @@ def check(config: Config, here: bool) -> None:
 
 def check_steps(config: Config) -> None:
     """Raise what the steps would refuse of the section measurement: its modules are made, the sets looked into."""
-    from imaging.measurement.build import build
+    from imaging.measurement.build import build, toward
     from imaging.names import Names
     from imaging.observation import Observation
     from imaging.stages.measured import groups
@@ -50,8 +50,7 @@ def check_steps(config: Config) -> None:
     maker = build(section.measurement)
     if steps.order[0] == "simulate":
         Observation.parse(config.measurement.observe)
-    if section.measurement.sky_models:
-        maker.find_sources([section.measurement.sky_correct] if section.measurement.sky_correct else [])
+    toward(section.measurement, maker)
     for path in filter(None, steps.sets.values()):
         with groups(path, section.data):
             pass

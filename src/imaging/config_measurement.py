@@ -75,7 +75,7 @@ class Measurement(Section):
     smearing: bool = False
     """Average over channels and integrations."""
     sky_correct: str = ""
-    """Source in whose direction correct undoes the sky terms too."""
+    """Source, or direction such as 'J2000 12h00m00 +40d00m00', toward which correct undoes the sky terms too."""
     inspect: bool = False
     """Also write what the terms are, as numbers (npz) and as a picture (png)."""
     aterms: int = Field(0, ge=0)

@@ -159,7 +159,7 @@ WRONG = {
     "same source twice": ({"sky_models": [{"module": "ComponentSky", "options": {"components": "sky.txt"}}] * 2},
                           ["same name"]),
     "array": ({"observe": {"antennas": 99}}, ["antennas"]),
-    "no such source": ({"sky_correct": "z"}, ["no source z"]),
+    "no such source": ({"sky_correct": "z"}, ["z", "a, b"]),
 }  # fmt: skip
 
 

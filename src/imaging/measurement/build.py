@@ -6,9 +6,14 @@ import re
 from glob import glob
 from pathlib import Path
 
+from imaging.algorithms.components import Component
+from imaging.errors import ImagingError
+from imaging.measurement.contracts import name_of
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.modules import make, native_module, source_file
+from imaging.measurement.sky.components import Source
 from imaging.measurement.tiles import Observation
+from imaging.units import parse_direction
 
 LISTS = ("sky_models", "sky_jones", "sky_vis_proc", "uv_jones", "vis_proc")
 SKY, STATIONS = LISTS[:3], LISTS[3:]
@@ -35,6 +40,24 @@ def build(section, parts: tuple[str, ...] = LISTS, context: Observation | None =
 
 def _make(entry: dict, label: str):
     return make(entry["module"], entry["options"], label)
+
+
+def toward(section, maker: MeqMaker) -> Source | str | None:
+    """What correct undoes the terms of the sky toward: a source of the models', or a direction; None for nothing.
+
+    Raises ImagingError for what is neither.
+    """
+    name = section.sky_correct
+    known = [name_of(x) for x in maker.get_source_list()]
+    if not name or name in known:
+        return name or None
+    try:
+        ra, dec = parse_direction(name)
+    except ValueError:
+        raise ImagingError("There is nothing to correct toward.", got=f"measurement.sky_correct: {name}",
+                           expected=f"a source ({', '.join(known[:9]) or 'there are none'}), or a direction",
+                           next_step="correct it, or leave it out to undo no terms of the sky") from None  # fmt: skip
+    return Source(Component(name, ra, dec, (1.0, 0.0, 0.0, 0.0)))
 
 
 def entries(section) -> list[dict]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imaging.io.ms_columns import Column
 from imaging.log import logger
-from imaging.measurement.build import build
+from imaging.measurement.build import build, toward
 from imaging.measurement.trees import Data
 from imaging.stages.inspected import Inspected
 from imaging.stages.measured import groups, written
@@ -24,7 +24,7 @@ def correct(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
             maker, meta = build(section, context=group.observation, threads=threads), group.reader.meta
             here: dict = {}
             data = Data(lambda tile, here=here: here["vis"])
-            tree = maker.correct_uv_data(None, data, sky_correct=section.sky_correct or None)
+            tree = maker.correct_uv_data(None, data, sky_correct=toward(section, maker))
             with Column(meta, "CORRECTED_DATA", SETTING) as column, Column(meta, "FLAG", SETTING) as flags:
                 for rows, tile in group.tiles(section.tile_memory):
                     here["vis"] = group.read("DATA", rows)

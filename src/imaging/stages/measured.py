@@ -46,11 +46,16 @@ class Group:
     observation: Observation
 
     def tiles(self, memory: float) -> Iterator[tuple[np.ndarray, Tile]]:
-        """(row numbers, tile) of as many times as `memory` (bytes) allows."""
+        """(row numbers, tile) of as many times as `memory` (bytes) allows; the log tells how far it is."""
         times = max(1, len(np.unique(self.observation.time)))
         each = len(self.rows) / times * len(self.observation.freq) * BYTES
+        done = told = 0
         for rows, tile in self.observation.tiles(times=max(1, int(memory / 2 / each))):
             yield self.rows[rows], tile
+            done += len(rows)
+            if done - told >= 0.05 * len(self.rows):
+                logger.info("%.0f %% of %d rows", 100 * done / len(self.rows), len(self.rows))
+                told = done
 
     def read(self, column: str, rows: np.ndarray) -> np.ndarray:
         """Visibilities (row, chan, 2, 2); raises ImagingError where the set has no such column."""

@@ -126,3 +126,11 @@ def test_namespaces_that_name_themselves_part_equal_symbols():
     assert (first.rms, second.rms) == (1.0, 2.0)
     with pytest.raises(OptionError, match=r"(?s)several options rms.*gain.rms"):
         assign(items, {"rms": 3.0})
+
+
+def test_options_of_one_key_are_set_together():
+    """As those of the models of errors, of which a module has one of each."""
+    first, second = (types.SimpleNamespace(tdloption_namespace="gain") for _ in range(2))
+    items = [TDLOption("offset", "o", [0.0, 1.0], more=float, namespace=space) for space in (first, second)]
+    assign(items, {"offset": 0.5})
+    assert (first.offset, second.offset) == (0.5, 0.5)

@@ -94,3 +94,62 @@ def test_meqmaker_with_smearing_and_gaussians(their_dialect, tile, smearing):
         expected = expected * np.sinc(speed[:, None] * here.time_width[:, None] * here.frequency / C)
         expected = expected * np.sinc(path[:, None] * here.frequency_width / C)
     np.testing.assert_allclose(value if value.ndim == 2 else value[0, 0], expected, rtol=1e-9)
+
+
+class Tensor:
+    """A sky term of matrices in one tensor for each station."""
+
+    def __init__(self, label, matrix):
+        self.__default_label__ = self.__default_name__ = label
+        self.matrix = matrix
+
+    def compute_jones_tensor(self, Jones, sources, stations=None, **kw):
+        for p in stations:
+            rows = [Meq.Matrix22(*np.ravel(self.matrix(s.name, p)).tolist()) for s in sources]
+            Jones(p) << Meq.Composer(*rows, dims=[len(sources), 2, 2])
+        return Jones
+
+
+def test_the_meqmaker_of_tensors(their_dialect, tile):
+    """Jones terms inside the sum over sources: matrices that do not commute, and a scalar beam."""
+    from Meow import GaussianSource, LMDirection, PointSource
+    from Meow.TensorMeqMaker import TensorMeqMaker
+
+    field, here = their_dialect.field(), tile()
+    lm = {"point": (0.003, 0.004), "gaussian": (-0.003, -0.004)}
+
+    class Sky:
+        def source_list(self, ns, **kw):
+            made = {name: LMDirection(ns, name, *place) for name, place in lm.items()}
+            shape = {"lproj": 1e-4, "mproj": 5e-5, "ratio": 0.5}
+            return [PointSource(ns, "point", made["point"], I=2.0, Q=0.3, U=0.1),
+                    GaussianSource(ns, "gaussian", made["gaussian"], I=1.0, **shape)]  # fmt: skip
+
+    def first(name, p):
+        return np.array([[1 + 0.1j * int(p), 0.2], [0.1j * len(name), 2]])
+
+    def second(name, p):
+        return np.array([[0.3, 1], [-1j, 2 + int(p)]])
+
+    maker = TensorMeqMaker(namespace="tensors", use_jones_inspectors=False, use_skyjones_visualizers=False)
+    maker.add_sky_models([Sky()])
+    maker.add_sky_jones("F", "first", [Tensor("F", first)])
+    maker.add_sky_jones("H", "second", [Tensor("H", second)])
+    beam, options = their_dialect.module("Siamese.OMS.analytic_beams")
+    their_dialect.set(options, {"model_type": "use_wsrt_cos3"})
+    maker.add_sky_jones("E", "beam", [beam])
+    options = maker.compile_options()
+    assign(options, {key: True for key in symbols(options) if key.endswith("_enable")})
+    (value,) = evaluate([maker.make_predict_tree(field.ns)("1", "3")], here)
+    u, v, w = here.columns["UVW"][1, 3][..., None] * here.frequency / C
+    squares = (u * 1e-4 + v * 5e-5) ** 2 + 0.25 * (u * 5e-5 - v * 1e-4) ** 2
+    light = {"point": (1, [[2.3, 0.1], [0.1, 1.7]]),
+             "gaussian": (np.exp(-(np.pi**2) / (4 * np.log(2)) * squares), np.eye(2))}  # fmt: skip
+    expected = 0
+    for name, (l, m) in lm.items():
+        scalar, matrix = light[name]
+        phase = np.exp(2j * np.pi * (u * l + v * m + w * (np.sqrt(1 - l * l - m * m) - 1)))
+        e = np.cos(65e-9 * here.frequency * np.hypot(l, m)) ** 3
+        p, q = (second(name, x) @ first(name, x) for x in ("1", "3"))
+        expected = expected + (p @ matrix @ q.conj().T)[..., None, None] * (scalar * phase * e**2)
+    np.testing.assert_allclose(value, expected, rtol=0, atol=1e-9 * np.abs(expected).max())

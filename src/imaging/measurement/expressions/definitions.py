@@ -141,6 +141,9 @@ class NodeFactory:
         setattr(self, class_name, NodeClass(define))
         return getattr(self, class_name)
 
+    def __getitem__(self, class_name):
+        return getattr(self, class_name)
+
 
 def _define(class_name, args, options):
     tags = options.pop("tags", ())

@@ -185,7 +185,8 @@ def _paste(node, tile, tensor, piece):
 
 @node_type("Transpose")
 def _transpose(node, tile, child):
-    value = child if child.ndim == 2 else child[None] if child.ndim == 3 else child.swapaxes(0, 1)
+    """Of a matrix, of each matrix of a tensor (S, 2, 2), of a vector, which becomes one row."""
+    value = child if child.ndim == 2 else child[None] if child.ndim == 3 else child.swapaxes(-4, -3)
     return value.conj() if node.definition.record.get("conj") else value
 
 

@@ -361,16 +361,25 @@ def declared(module, is_runtime=False) -> list:
 
 def symbols(items) -> dict[str, Option]:
     """All options below these items, by key."""
-    return {o.key: o for item in _flat(items) for o in item.walk() if isinstance(o, Option)}
+    return {option.key: option for option in _options(items)}
+
+
+def _options(items) -> list[Option]:
+    return [option for item in _flat(items) for option in item.walk() if isinstance(option, Option)]
 
 
 def assign(items, settings) -> None:
-    """Set options by key, or by symbol where only one has it; raises OptionError for anything else."""
-    known = symbols(items)
+    """Set options by key, or by symbol where only one key has it; raises OptionError for anything else.
+
+    Options of one key (such as those of a module's several models) are set together.
+    """
+    every = _options(items)
     for key, value in settings.items():
-        named = [known[key]] if key in known else [option for option in known.values() if option.symbol == key]
-        if len(named) != 1:
+        named = [o for o in every if o.key == key] or [o for o in every if o.symbol == key]
+        keys = sorted({option.key for option in named})
+        if len(keys) != 1:
             what = f"There are several options {key}." if named else f"There is no option {key}."
-            keys = sorted(option.key for option in named) or sorted(known)
+            keys = keys or sorted({option.key for option in every})
             raise OptionError(what, got=f"{key}: {value!r}", expected=f"one of {keys}")
-        named[0].set(value)
+        for option in named:
+            option.set(value)

@@ -73,12 +73,11 @@ def _smearing(node, tile, *paths):
 
 @node_type("PSVTensor", varies=True)
 def _point_and_gaussian(node, tile, lmn, brightness, uvw, shape=None, *terms):
-    """Sum over sources of brightness (S, 2, 2) at `lmn` (S, 3), for points and Gaussians of `shape` (S, 3).
+    """Sum over sources of brightness (S,) or (S, 2, 2) at `lmn` (S, 3), for points and Gaussians of `shape` (S, 3).
 
     shape : FWHM sin(PA), FWHM cos(PA), minor/major; visibility exp(-(pi FWHM u)^2 / (4 ln 2)) along the major axis.
+    terms : (S,) or (S, 2, 2) each, what is put left and right of the brightness in turn, the innermost pair first.
     """
-    if terms:
-        raise ExpressionError(f"The node {node.name} has Jones terms inside, which are not known here.")
     wavenumber = tile.frequency / LIGHT
     l, m, n = lmn.reshape(-1, 3, *lmn.shape[-2:]).swapaxes(0, 1)
     u, v, w = uvw[:3] * wavenumber
@@ -87,10 +86,26 @@ def _point_and_gaussian(node, tile, lmn, brightness, uvw, shape=None, *terms):
         along_l, along_m, ratio = shape.reshape(-1, 3, *shape.shape[-2:]).swapaxes(0, 1)
         squares = (u * along_l + v * along_m) ** 2 + (ratio * (u * along_m - v * along_l)) ** 2
         value = value * np.exp(-(np.pi**2) / (4 * np.log(2)) * squares)
-    if brightness.ndim == 2:
-        return np.sum(value * brightness, axis=0)
-    brightness = brightness.reshape(-1, 2, 2, *brightness.shape[-2:])
-    return np.sum(value[:, None, None] * brightness, axis=0)
+    total = _times(value, _by_source(brightness))
+    for left, right in zip(terms[::2], terms[1::2], strict=True):
+        total = _times(_times(_by_source(left), total), _by_source(right))
+    return np.sum(total, axis=0)
+
+
+def _by_source(value):
+    """A scalar or matrix for each source: (S | 1, T, F) or (S | 1, 2, 2, T, F)."""
+    cells = value.shape[-2:]
+    matrices = value.ndim >= 4 and value.shape[-4:-2] == (2, 2)
+    return value.reshape(-1, 2, 2, *cells) if matrices else value.reshape(-1, *cells)
+
+
+def _times(left, right):
+    """The product for each source, of scalars (S, T, F) and matrices (S, 2, 2, T, F)."""
+    if left.ndim == right.ndim == 5:
+        return np.einsum("sijtf,sjktf->siktf", left, right)
+    left = left[:, None, None] if left.ndim < right.ndim else left
+    right = right[:, None, None] if right.ndim < left.ndim else right
+    return left * right
 
 
 @node_type("LMN")

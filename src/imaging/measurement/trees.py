@@ -158,7 +158,8 @@ def apply_jones(vis, jones: np.ndarray, tile: Tile) -> None:
         return
     from imaging.kernels.rime import apply_stations
 
-    apply_stations(vis, np.require(jones[0], complex, ["C", "W"]), tile.antenna1, tile.antenna2, tile.time_index)
+    index = (np.array(x, np.int64) for x in (tile.antenna1, tile.antenna2, tile.time_index))
+    apply_stations(vis, np.require(jones[0], complex, ["C", "W"]), *index)
 
 
 def processed(process: ArrayProcess, vis, flag, tile) -> tuple[np.ndarray, np.ndarray]:

@@ -70,6 +70,7 @@ def _deconvolvers() -> None:
 
 
 def _measurement() -> None:
+    from imaging.algorithms import jones as algebra
     from imaging.algorithms import rime
     from imaging.kernels.rime import apply_stations
 
@@ -78,6 +79,8 @@ def _measurement() -> None:
     vis = np.zeros((1, 2, 2, 2), complex)
     for jones in (np.ones((1, 1, 1, 1, *ends), complex) for ends in ((), (2,), (2, 2))):
         apply_stations(vis, jones[0], p, q, time)
+        for other in (np.zeros((1, 1, 1, 1, *ends), complex) for ends in ((), (2,), (2, 2))):
+            algebra.multiply(jones + 1, other)
         for light in (np.ones((1, 1, 1, 2, 2)), np.eye(2)[None, None, None]):
             for stations in (None, np.zeros((1, 2, 3))):
                 rime.add_sources(vis, np.zeros((1, 3)), light, jones, stations_uvw=stations, **rows)

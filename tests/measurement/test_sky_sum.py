@@ -47,7 +47,8 @@ def many(component):
 @pytest.mark.parametrize("nodes", [False, True])
 @pytest.mark.parametrize("process", [None, Lowered()])
 def test_threads_do_not_change_a_bit(observe, many, fixed, monkeypatch, nodes, process):
-    monkeypatch.setattr(trees, "MEMORY", 64 * 5 * 3 * 6 * 3)  # a few sources at a time
+    monkeypatch.setattr(trees, "LEAST", 3)
+    monkeypatch.setattr(trees, "MEMORY", 1)
     terms = [fixed("diagonal", 1, (3, 6)), Nodes() if nodes else fixed("scalar", 2, (3, 1))]
     one, _ = predict(observe(), many, *terms, process=process)
     for threads in (2, 3):
@@ -58,6 +59,7 @@ def test_threads_do_not_change_a_bit(observe, many, fixed, monkeypatch, nodes, p
 def test_blocks_do_not_matter(observe, many, fixed, monkeypatch):
     whole, _ = predict(observe(), many, fixed("full", 1, (3, 6)))
     monkeypatch.setattr(trees, "MEMORY", 1)
+    monkeypatch.setattr(trees, "LEAST", 1)
     one_by_one, _ = predict(observe(), many, fixed("full", 1, (3, 6)))
     np.testing.assert_allclose(one_by_one, whole, rtol=0, atol=1e-13 * np.abs(whole).max())
 

@@ -13,7 +13,7 @@ from imaging.algorithms import rime
 from imaging.measurement import contracts
 from imaging.measurement.sources import NodeSource
 from imaging.measurement.tiles import Tile
-from imaging.measurement.trees import apply_jones, blocks, no_flags, processed, sky_product
+from imaging.measurement.trees import LEAST, MEMORY, apply_jones, blocks, no_flags, processed, sky_product
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SkySum:
             rows["stations_uvw"] = tile.stations_uvw
         flag = no_flags(tile)
         many = blocks(sources, tile, vis.nbytes if self.per_source else 0)
-        with self._pool(sources) as (run, in_turn):
+        with self._pool(sources, tile) as (run, in_turn):
             for part, light, product in in_turn(self._evaluated, map(tile.with_sources, many)):
                 if light is None or self.per_source:
                     flag = flag | self._add_each(vis, part, light, product, rows, run)
@@ -50,7 +50,7 @@ class SkySum:
         return flag
 
     @contextmanager
-    def _pool(self, sources):
+    def _pool(self, sources, tile):
         """run(function, arguments of each) for compiled functions, and in_turn(function, items), a map in order.
 
         Jones terms in arrays are evaluated in the threads too, a few blocks ahead; nodes in this thread only.
@@ -58,13 +58,15 @@ class SkySum:
         if self.threads == 1:
             yield None, map
             return
+        _, stations, times, chans = tile.shape
+        depth = max(1, min(self.threads, 4 * MEMORY // (LEAST * 64 * stations * times * chans)))
         with ThreadPoolExecutor(self.threads) as pool:
 
             def ahead(function, items):
                 waiting = deque()
                 for item in items:
                     waiting.append(pool.submit(function, item))
-                    if len(waiting) > self.threads:
+                    if len(waiting) > depth:
                         yield waiting.popleft().result()
                 yield from (one.result() for one in waiting)
 

@@ -16,6 +16,7 @@ from imaging.measurement.terms import sky_term
 from imaging.measurement.tiles import Tile
 
 MEMORY = 2**26  # bytes of Jones matrices at a time
+LEAST = 48  # sources at a time
 
 
 class Tree:
@@ -107,10 +108,11 @@ def no_flags(tile: Tile) -> np.ndarray:
 def blocks(sources: list, tile: Tile, more: int = 0) -> Iterator[list]:
     """Sources that go together: so many that their Jones matrices, and `more` bytes each, fit into MEMORY.
 
-    Those that make their own visibilities come last, each by itself.
+    But LEAST at a time, which take less than the visibilities do: sums of fewer are slow. Those that make their own
+    visibilities come last, each by itself.
     """
     _, stations, times, chans = tile.shape
-    size = max(1, MEMORY // (64 * stations * times * chans + more))
+    size = max(1 if more else LEAST, MEMORY // (64 * stations * times * chans + more))
     others = [x for x in sources if not hasattr(x, "degridded")]
     yield from (others[start : start + size] for start in range(0, len(others), size))
     yield from ([x] for x in sources if hasattr(x, "degridded"))
@@ -156,7 +158,8 @@ def apply_jones(vis, jones: np.ndarray, tile: Tile) -> None:
         return
     from imaging.kernels.rime import apply_stations
 
-    apply_stations(vis, np.require(jones[0], complex, ["C", "W"]), tile.antenna1, tile.antenna2, tile.time_index)
+    index = (np.array(x, np.int64) for x in (tile.antenna1, tile.antenna2, tile.time_index))
+    apply_stations(vis, np.require(jones[0], complex, ["C", "W"]), *index)
 
 
 def processed(process: ArrayProcess, vis, flag, tile) -> tuple[np.ndarray, np.ndarray]:

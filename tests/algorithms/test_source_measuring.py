@@ -94,3 +94,15 @@ def test_robust_rms_ignores_sources_and_blanks():
     values = np.random.default_rng(1).normal(0, 0.5, 20000)
     values[:200], values[200:300] = 1e3, np.nan
     assert robust_rms(values) == pytest.approx(0.5, rel=0.03)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_point_that_is_not_there_stays_within_half_a_beam(seed):
+    """On noise, and on the slope of something brighter beside it."""
+    image = gaussian_filter(np.random.default_rng(seed).normal(size=GRID.shape), 2)
+    slope = image + gaussian(3.0, 20 * ARCSEC, 5 * ARCSEC, 40 * ARCSEC, 30 * ARCSEC, 0.2)
+    for plane in (image, slope, -slope):
+        for l in (0.0, 40 * ARCSEC):
+            (found,) = measure_sources([component("a", 0.25, l, 0.0)], plane, 0.1 * FLAT, GRID, BEAM)
+            assert np.isfinite([found.flux, found.offset_error]).all()
+            assert np.abs(found.offset).max() <= BEAM.major / 2 + 1e-15

@@ -433,6 +433,21 @@ def test_any_rows_will_do(case, rows, autocorrelations):
         np.testing.assert_allclose(vis, whole[rows], rtol=0, atol=1e-12 * np.abs(whole).max())
 
 
+def test_uvw_that_are_nearly_differences_of_stations_cost_their_misfit():
+    """Rounded in the set: the product over stations then moves them by less than 1e-6 m, and no phase by more."""
+    case = Case((), (), 5, sources=1)
+    exact = case.observation()
+    rounded = case.observation(uvw=exact.uvw + random_of(1).uniform(-6e-7, 6e-7, exact.uvw.shape))
+    assert next(rounded.tiles())[1].stations_uvw is not None
+    vis, plain = case.predicted(rounded), case.predicted(rounded, use_decomposition=False)
+    l, m, n = ComponentSky(case.components()).source_list()[0].lmn(CENTRE)
+    phase = 2 * np.pi * exact.freq.max() / SPEED_OF_LIGHT * 1e-6 * (abs(l) + abs(m) + abs(n - 1))
+    assert np.abs(vis - plain).max() < phase * np.abs(plain).max()
+    assert np.abs(vis - plain).max() > 1e-11 * np.abs(plain).max()
+    torn = case.observation(uvw=exact.uvw + random_of(1).uniform(-1e-5, 1e-5, exact.uvw.shape))
+    agree(case.predicted(torn), case.predicted(torn, use_decomposition=False), 1e-12)
+
+
 @pytest.mark.parametrize("decomposition", [None, False])
 def test_many_channels_are_as_good_as_one(decomposition):
     """Thousands of turns across the band: fringes that follow from one another do not drift away."""

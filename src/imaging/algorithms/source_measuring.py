@@ -95,7 +95,8 @@ def _fit_point(name, members, image, noise, grid, beam):
         gradient = np.stack([shape, flux * shape * by_l, flux * shape * by_m], axis=-1).reshape(-1, 3)
         scale = np.array([1.0, beam.minor, beam.minor])
         step = np.linalg.lstsq(gradient * scale, (data - flux * shape).ravel(), rcond=None)[0] * scale
-        flux, dl, dm = flux + step[0], dl + step[1], dm + step[2]
+        flux = flux + step[0]
+        dl, dm = np.clip([dl + step[1], dm + step[2]], -beam.major / 2, beam.major / 2)  # where there is no source
     y, x = (s.start + (s.stop - s.start) // 2 for s in window)
     rms = float(noise[y, x])
     error = math.sqrt(beam.major * beam.minor) * rms / (abs(flux) * math.sqrt(8 * math.log(2)))

@@ -431,3 +431,18 @@ def test_sources_of_nodes_that_are_neither_points_nor_gaussians(observe, meow, k
         g = np.array(list(gains.values()))
         first = first * (g[tile.antenna1] * g[tile.antenna2].conj())[:, None, None, None]
     agree(predicted(maker), 9 * (first + second))
+
+
+def test_a_patch_has_no_autocorrelations(observe, meow):
+    class Sky:
+        def source_list(self, ns, **kw):
+            from Meow import LMDirection, Patch, PointSource
+
+            here = LMDirection(ns, "a", 0.001, 0.002)
+            return [Patch(ns, "patch", here, [PointSource(ns, "a", here, I=1.0)])]
+
+    observation = observe(stations=3, times=1)
+    more = {"antenna1": np.append(observation.antenna1, 1), "antenna2": np.append(observation.antenna2, 1)}
+    more |= {"time": np.append(observation.time, observation.time[0]), "uvw": np.vstack([observation.uvw, [0, 0, 0]])}
+    with pytest.raises(ContractError, match="patch has no visibilities of the baseline"):
+        maker_of(observe(stations=3, times=1, **more), Sky(), strict=False).make_predict_tree()

@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from imaging.measurement import modules
+from imaging.measurement import compat, modules
 from imaging.measurement.expressions.options import assign
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.sky.components import ComponentSky
@@ -67,7 +67,13 @@ class IfrGain:
 
 
 @pytest.fixture
-def user(tmp_path, meow):
+def user(tmp_path):
+    compat.install(meow=True)
+    yield _user_module(tmp_path)
+    compat.uninstall()
+
+
+def _user_module(tmp_path):
     path = tmp_path / "user_modules.py"
     path.write_text(USER)
     spec = importlib.util.spec_from_file_location("user_modules", path)

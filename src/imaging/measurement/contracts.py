@@ -18,6 +18,7 @@ import numpy as np
 
 from imaging.algorithms.jones import KINDS, as_kind
 from imaging.errors import ImagingError
+from imaging.log import logger
 from imaging.measurement.expressions.definitions import Definition, Expression
 from imaging.measurement.expressions.options import declared
 from imaging.measurement.protocols import SkyJones, StationJones, StationPointings
@@ -48,7 +49,10 @@ def module_name(module: Any) -> str:
 
 
 def check_module(module: Any, role: str, strict: bool = True) -> None:
-    """Raise ContractError where a module lacks the function of its `role` (ROLES), or that lacks **kw (`strict`)."""
+    """Raise ContractError where a module lacks the function of its `role` (ROLES), or that lacks **kw (`strict`).
+
+    Not strictly there is a warning, and such a function is given those keywords that it names.
+    """
     for name in (*ROLES[role], *OPTIONAL.get(role, ())):
         function = getattr(module, name, None)
         if function is None and name in OPTIONAL.get(role, ()):
@@ -57,8 +61,11 @@ def check_module(module: Any, role: str, strict: bool = True) -> None:
             raise ContractError(f"{module_name(module)} is no {role} module.", got=f"no function {name}",
                                 expected=f"{name}(…, **kw)", next_step="write it, or register the module as what it is"
                                 )  # fmt: skip
-        parameters = inspect.signature(function).parameters.values()
-        if strict and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values()):
+            continue
+        if not strict:
+            logger.warning("%s of %s does not end with **kw: it is given what it names", name, module_name(module))
+        else:
             raise ContractError(f"{name} of {module_name(module)} does not take further keyword arguments.",
                                 got=f"{name}{inspect.signature(function)}", expected=f"{name}(…, **kw)",
                                 next_step="end its arguments with **kw, or make the MeqMaker with strict=False"

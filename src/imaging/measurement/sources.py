@@ -102,7 +102,13 @@ class VisibilitySource(NodeSource):
         nodes, self.moves = component.visibilities(), False
 
         def either(p, q):
-            return nodes(p, q) if nodes(p, q).initialized() else Meq.ConjTranspose(nodes(q, p))
+            if nodes(p, q).initialized():
+                return nodes(p, q)
+            if nodes(q, p).initialized():
+                return Meq.ConjTranspose(nodes(q, p))
+            raise ContractError(f"The source {self.name} has no visibilities of the baseline {p}-{q}.",
+                                got=type(component).__name__, expected="a node for each baseline",
+                                next_step="leave autocorrelations out, or the source")  # fmt: skip
 
         self._visibilities = literal.Visibilities(either, observation.ifrs())
 

@@ -14,7 +14,8 @@ class NodeTags(set):
     """A set of tags from a string (several are parted by blanks), a list or another set; `+` adds more."""
 
     def __init__(self, *tags):
-        super().__init__(tag for group in tags for tag in _as_tags(group))
+        if any(tags):
+            super().__init__(tag for group in tags for tag in _as_tags(group))
 
     def __add__(self, tags):
         return NodeTags(self, tags)

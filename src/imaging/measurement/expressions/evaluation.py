@@ -137,19 +137,23 @@ class Evaluator:
         """The roots' values, (dims..., T or 1, F or 1) each."""
         values = dict(self._constant)
         values[None] = None
-        for node, kind, spent in zip(self.nodes, self._types, self._spent, strict=True):
-            if node not in values:
-                values[node] = self._value(node, kind, tile, [values[child] for child in node.definition.children])
-                if node not in self._varying:
-                    self._constant[node] = values[node]
-            for child in spent:
-                del values[child]
+        with np.errstate(divide="raise", invalid="raise", over="ignore", under="ignore"):
+            for node, kind, spent in zip(self.nodes, self._types, self._spent, strict=True):
+                if node not in values:
+                    children = [values[child] for child in node.definition.children]
+                    value = values[node] = self._value(node, kind, tile, children)
+                    if node not in self._varying:
+                        self._constant[node] = value
+                for child in spent:
+                    del values[child]
         return [values[root] for root in self.roots]
 
     def _value(self, node, kind, tile, children):
-        mode = "ignore" if kind.quiet else "raise"
         try:
-            with np.errstate(divide=mode, invalid=mode, over="ignore", under="ignore"):
+            if kind.quiet:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    value = np.asarray(kind.compute(node, tile, *children))
+            else:
                 value = np.asarray(kind.compute(node, tile, *children))
         except FloatingPointError as error:
             raise DivisionByZeroError(
@@ -164,7 +168,7 @@ class Evaluator:
                 f"The node {node.name} of the class {node.classname} could not be computed.",
                 got=f"{type(error).__name__}: {error}; children of dimensions [{shapes}]{_place(node)}",
             ) from error
-        if not kind.quiet and node.classname == "MatrixInvert22" and (bad := int(np.isnan(value[0, 0]).sum())):
+        if node.definition.class_name == "MatrixInvert22" and (bad := int(np.isnan(value[0, 0]).sum())):
             self.singular[node.name] = self.singular.get(node.name, 0) + bad
         if value.ndim == 3 and len(value) == 1:  # a vector of one is a scalar
             return value[0]

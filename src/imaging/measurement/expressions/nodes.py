@@ -266,7 +266,10 @@ def _frozen(value):
 
 
 def _sentence(definition):
-    return f"{definition.class_name}({', '.join(child.name if child else 'None' for child in definition.children)})"
+    inside = [child.name if child else "None" for child in definition.children]
+    if definition.class_name in ("Constant", "Parm"):
+        inside.append(str(definition.record.get("value")).replace("\n", "")[:60])
+    return f"{definition.class_name}({', '.join(inside)})"
 
 
 def select(nodes, *, tags=None, name=None, class_name=None, return_names=False, **_):

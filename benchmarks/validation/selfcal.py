@@ -1,8 +1,8 @@
 """Spoil a field with gains, image it with self-calibration, compare: python benchmarks/validation/selfcal.py
 
-Works in ./validation/selfcal. Prints the table of docs/selfcal.md: dynamic range (peak over the noise off the sources) of
-each round and of the same field and noise without gains, and how far the solutions are from the gains that were put in. A
-run that is there is not made again without --again.
+Works in ./validation/selfcal. Prints the table of docs/selfcal.md: dynamic range (peak over the noise off the sources)
+of each round and of the same field and noise without gains, and how far the solutions are from the gains that were put
+in. A run that is there is not made again without --again.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def dynamic_range(folder: Path, name: str) -> float:
 def gains_put_in(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """(station, time, feed) and the times, MJD s, as the inspector of the term G saw them."""
     with np.load(folder / "results/gains/gains.array.corrupt.inspect.npz") as seen:
-        return seen["G"], seen["time"]
+        return seen["G:inspector"][0], seen["time"]
 
 
 def report(folder: Path) -> dict:
@@ -85,12 +85,10 @@ def report(folder: Path) -> dict:
     print("\n| | calmode | dynamic range | of that without gains | phases off by, deg | amplitudes off by |")
     print("|---|---|---:|---:|---:|---:|")
     for one in verdict["rounds"]:
-        number, best = one["round"], " (best)" * (one["round"] == verdict["best"])
-        off = misfit(folder, number) if number else ("", "", "")
-        share = one["dynamic_range"] / clear
-        print(
-            f"| round {number}{best} | {off[0]} | {one['dynamic_range']:.0f} | {100 * share:.1f} % | {off[1]} | {off[2]} |"
-        )
+        number, found = one["round"], one["dynamic_range"]
+        mode, phase, amplitude = misfit(folder, number) if number else ("", "", "")
+        title = f"round {number}{' (best)' if number == verdict['best'] else ''}"
+        print(f"| {title} | {mode} | {found:.0f} | {100 * found / clear:.1f} % | {phase} | {amplitude} |")
     print(f"| no gains | | {clear:.0f} | | | |\n\nstopped: {verdict['reason']}")
     return verdict
 

@@ -42,7 +42,7 @@ class SelfCal(Section):
     channels: int = Field(0, ge=0)
     """Channels that share a solution; 0 for all of a spectral window."""
     refant: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
-    """Reference antennas, whose phases are 0, in order of preference; none for the one with most baselines."""
+    """Reference antennas, whose phases are 0, in order of preference; none for the one with most solutions."""
     minsnr: float = Field(3.0, ge=0)
     """Solutions below so many times their error are flagged, and the data with them."""
     minblperant: int = Field(4, ge=1)

@@ -36,6 +36,10 @@ SAID = ("simulate", "predict", "corrupt", "correct",
 """Stages that are named as they begin."""
 
 
+IDLE = r"(self\d+_)?(default|all|loop|limits)"
+"""Rules that are nothing to speak of."""
+
+
 SHOWS_ONLY = ("-n", "--dry-run", "--dryrun", "--lint", "--summary", "--dag")
 """Options of Snakemake with which it makes nothing."""
 
@@ -105,13 +109,15 @@ def _show(command: list[str], values: dict, further: list[str], brief: bool) -> 
     text = done.stdout + done.stderr
     table = re.search(r"^Job stats:$(.*?)^total", text, flags=re.DOTALL | re.MULTILINE)
     jobs = re.findall(r"^(\w+) +(\d+)$", table[1] if table else "", flags=re.MULTILINE)
-    jobs = {name: count for name, count in jobs if name not in ("default", "all", "loop")}
+    jobs = {name: count for name, count in jobs if not re.fullmatch(IDLE, name)}
     for name, count in jobs.items():
-        print(f"{name:12s} {count}")
+        print(f"{name:17s} {count}")
     if not jobs:
         print("nothing to do: all products are up to date")
-    if "decide" in jobs:
+    if any(re.fullmatch(r"(self\d+_)?decide", name) for name in jobs):
         print("and further cycles as decide orders them")
+    if "judge" in jobs:
+        print("and further rounds as judge orders them")
     return 0
 
 
@@ -273,7 +279,7 @@ class Progress:
     def _say_stage(self, stage: str) -> None:
         of_round = re.fullmatch(r"self(\d+)_(\w+)", stage)
         stage = of_round[2] if of_round else stage
-        if stage in ("default", "all", "loop", "limits"):
+        if re.fullmatch(IDLE, stage):
             return
         if of_round and stage == "ingest" and of_round[1] != self.round:
             self.round = of_round[1]

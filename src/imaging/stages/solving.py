@@ -144,7 +144,7 @@ def scheme_of(wishes, stations: tuple[str, ...]) -> Scheme:
     """How to solve, with reference antennas by name. Raises ImagingError where there is no such antenna."""
     check_refant(wishes.refant, stations)
     # What an unpolarised model leaves open in a matrix, a weakly polarised one settles slowly.
-    more = {"tolerance": 1e-6, "most": 5000} if wishes.gaintype == "J" else {}
+    more = {"tolerance": 1e-5, "most": 5000} if wishes.gaintype == "J" else {}
     return Scheme(wishes.gaintype, wishes.calmode, tuple(stations.index(name) for name in wishes.refant),
                   wishes.minblperant, wishes.minsnr, **more)  # fmt: skip
 

@@ -289,7 +289,7 @@ if config.DISABLE_JIT:
 
     def _turn(number):
         def turned(kind, x, x_at, c, s, count, out, out_at):
-            factor = (c + 1j * s)[: count * LANES]
+            factor = c[: count * LANES] + 1j * s[: count * LANES]
             for entry in range(entries(kind)[number]):
                 _put(kind, out, out_at, entry, count, _entry(kind, x, x_at, entry, count) * factor)
 

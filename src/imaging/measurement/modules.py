@@ -136,7 +136,7 @@ def _let_timba_be_found(text: str) -> None:
     if "Timba" in text or "Meow" in text:
         from imaging.measurement import compat
 
-        compat.install(meow=True)
+        compat.install(meow="Meow" not in sys.modules)  # ours, unless the caller has one already
 
 
 def _find_cattery() -> None:

@@ -16,12 +16,13 @@ from imaging.measurement.contracts import ContractError
 from imaging.measurement.expressions import Meq, NodeScope
 from imaging.measurement.expressions import Tile as NodeTile
 from imaging.measurement.expressions.definitions import NUMBERS
+from imaging.measurement.meow.sources import SkyComponent
 from imaging.measurement.tiles import Observation, Tile
 from imaging.units import SPEED_OF_LIGHT
 
 
-class Located:
-    """A source of arrays for modules that make nodes: all that it is, and a `direction`."""
+class Located(SkyComponent):
+    """A source of arrays for modules that make nodes: all that it is, a `direction` and its nodes."""
 
     def __init__(self, source, ns: NodeScope, observation: Observation):
         self._source, self._ns, self._observation, self._direction = source, ns, observation, None
@@ -30,6 +31,17 @@ class Located:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._source, name)
+
+    def get_attr(self, name, default=None):
+        return self._source.get_attr(name, default)
+
+    def set_attr(self, name, value):
+        self._source.set_attr(name, value)
+
+    def lmn(self, about=None):
+        """Numbers about a phase centre (ra, dec), or the node about a direction of Meow's."""
+        nodes = about is None or hasattr(about, "radec")
+        return self.direction.lmn(about) if nodes else self._source.lmn(about)
 
     @property
     def direction(self):

@@ -52,8 +52,9 @@ def test_pointing_errors_are_none(dialect):
     assert module.compute_pointings(field.ns.dlm, stations=field.stations, tags="E", label="Epe", inspectors=[]) is None
 
 
-@pytest.mark.parametrize("name", ["IfrGains", "IfrBiases"])
-def test_interferometer_errors_undo_themselves(dialect, name, tile):
+@pytest.mark.parametrize(("name", "part"), [("IfrGains", "gain"), ("IfrBiases", "bias")])
+def test_interferometer_errors_are_applied_and_undone(dialect, name, part, tile):
+    """Element by element, each real and imaginary part a parameter."""
     field = dialect.field()
     module, _ = dialect.module(f"Calico.OMS.ifr_based_errors:{name}")
     for p, q in field.array.ifrs():
@@ -61,5 +62,12 @@ def test_interferometer_errors_undo_themselves(dialect, name, tile):
     more = {"ns": field.ns.Subscope("ifr"), "ifrs": field.array.ifrs(), "tags": "ifr", "label": "ifr"}
     module.process_visibilities(field.ns.out, field.ns.vis, **more)
     module.correct_visibilities(field.ns.back, field.ns.out, **more)
-    before, after = evaluate([field.ns.vis("0", "2"), field.ns.back("0", "2")], tile())
+    errors = np.array([[0.9 + 0.1j, 1.1], [0.8j, 1.0 - 0.2j]])
+    names = np.array([["xx", "xy"], ["yx", "yy"]])
+    values = {f"ifr::{part}:0:2:{c}:r": e.real for c, e in zip(names.ravel(), errors.ravel(), strict=True)}
+    values |= {f"ifr::{part}:0:2:{c}:i": e.imag for c, e in zip(names.ravel(), errors.ravel(), strict=True)}
+    nodes = [node("0", "2") for node in (field.ns.vis, field.ns.out, field.ns.back)]
+    before, spoiled, after = evaluate(nodes, tile(values=values))
+    errors = errors[..., None, None]
+    np.testing.assert_allclose(spoiled, before * errors if part == "gain" else before + errors, rtol=1e-14)
     np.testing.assert_allclose(after, before, rtol=1e-14)

@@ -27,8 +27,9 @@ test-full: $(INSTALLED)
 check-kernels: $(INSTALLED)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels $(PYTEST_ARGS)
 
-# Beside ducc0, WSClean and CASA (CASA_PYTHON: a python with casatasks), those that are installed: an hour.
-BENCHMARKS ?= gridding dirty_image cleaning major_cycle
+# Beside ducc0, WSClean, CASA (CASA_PYTHON: a python with casatasks) and codex-africanus (AFRICANUS_PYTHON), those that
+# are installed: an hour.
+BENCHMARKS ?= gridding dirty_image cleaning major_cycle measurement
 benchmark: $(INSTALLED)
 	mkdir -p benchmarks/results
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit; done

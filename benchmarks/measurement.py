@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numba
@@ -163,7 +163,7 @@ def measure(case: Case, python: str | None, rounds: int, threads: int) -> dict:
                     differences[way] = float(np.abs(vis - theirs).max() / np.abs(theirs).max())
         if peer:
             peer.close()
-    return {"case": vars(case), "cells": case.cells, "times": times, "difference": differences, "peer": versions,
+    return {"case": asdict(case), "cells": case.cells, "times": times, "difference": differences, "peer": versions,
             "threads": threads, "load": os.getloadavg()[0]}  # fmt: skip
 
 
@@ -185,7 +185,8 @@ def report(found: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--africanus", metavar="PYTHON", help="python of an environment with codex-africanus")
+    parser.add_argument("--africanus", metavar="PYTHON", default=os.environ.get("AFRICANUS_PYTHON"),
+                        help="python of an environment with codex-africanus; default $AFRICANUS_PYTHON")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)

@@ -260,6 +260,11 @@ class MeqMaker(Asker, Recorder):
         """The sky Jones terms toward `sources`, as `trees.sky_product` takes them."""
         return self._computed("sky jones", ns, sources)
 
+    def solvable_sources(self, ns=None) -> list:
+        """The sources that a sky Jones term may be solved for, once the terms have computed: to be summed apart."""
+        terms = [term for term in self._active("sky jones") if term.made]
+        return [x for x in self.get_source_list(ns) if any(term.is_solvable_for(x) for term in terms)]
+
     def get_uvjones_nodes(self, label: str):
         """The Station Jones of a term, or None."""
         return self._compute(self.term(label), None, [])

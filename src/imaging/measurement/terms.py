@@ -16,6 +16,7 @@ from imaging.measurement import contracts, literal
 from imaging.measurement.contracts import ArrayJones, ArrayProcess, ContractError, name_of
 from imaging.measurement.expressions import Node
 from imaging.measurement.expressions.definitions import Definition, Expression
+from imaging.measurement.selection import attribute
 from imaging.measurement.tiles import Tile
 
 
@@ -95,6 +96,9 @@ class Term:
     def applies_to(self, source) -> bool:
         return self.subset is None or bool(self.subset(source))
 
+    def is_solvable_for(self, source) -> bool:
+        return name_of(source) in self.solvable_sources or bool(self.solvable and self.applies_to(source))
+
     def stand_in(self, source):
         """The source whose term a source has."""
         return self.stand_ins.get(name_of(source), source)
@@ -106,7 +110,7 @@ class Term:
             if self.unique == "model":
                 self.stand_ins[name_of(x)] = sources[0]
             elif self.unique != "source":
-                name = x.get_attr(self.unique) or name_of(x)
+                name = attribute(x, self.unique) or name_of(x)
                 if name not in known:
                     raise ImagingError(f"The {self.unique} of the source {name_of(x)} is no source of the term "
                                        f"{self.label}.", got=name, expected=", ".join(known),

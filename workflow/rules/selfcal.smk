@@ -1,9 +1,7 @@
-"""Self-calibration: an image, its visibilities (modelvis), gains (solve), an image with these, judge, and again.
+"""Self-calibration: visibilities of the best model, gains, an image with these, whether to go on; the best of all.
 
 Each round is an instance of the rules for one image: `self2_ingest` corrects what it reads by the gains of round 2.
 """
-
-ROUNDS = Rounds(CONFIG, NAMES)
 
 for index in range(ROUNDS.most + 1):
     ROUND = f"self{index}_"
@@ -16,44 +14,6 @@ for index in range(ROUNDS.most + 1):
             ROUNDS.values(config, index)
 
     use rule * from ROUND as ROUND*
-
-
-wildcard_constraints:
-    round=r"\d+",
-    run=rf"{re.escape(CONFIG.name)}(-self\d+)?",
-
-
-def verdict_on(number):
-    """What was said of a round; Snakemake asks again when it is known."""
-    output = checkpoints.judge.get(round=str(number)).output.verdict
-    return Verdict.of(json.loads(Path(output).read_text()))
-
-
-def best_before(wildcards):
-    """The best of the rounds before this one: the next begins with its model."""
-    return ROUNDS.names(verdict_on(int(wildcards.round) - 1).best)
-
-
-def final_verdict():
-    """What was said of the last round."""
-    number = 0
-    while not verdict_on(number).stop:
-        number += 1
-    return ROUNDS.names(number).selfcal()
-
-
-def best_of_all():
-    return Verdict.of(json.loads(Path(final_verdict()).read_text())).best
-
-
-def model_of_round(names):
-    return (
-        names.terms("model", CONFIG.nterms) if CONFIG.clean.multiterm else names.model()
-    )
-
-
-def term0(product):
-    return product + (".tt0" if CONFIG.clean.multiterm else "")
 
 
 rule modelvis:

@@ -222,3 +222,24 @@ def test_a_fits_image_is_degridded(dialect, tmp_path):
     assert not vis[..., 0, 1].any()
     with pytest.raises(TypeError, match="degridded"):
         module.source_list(field.ns)[0].visibilities(field.array)
+
+
+def test_what_their_meow_breaks_and_ours_does_not(dialect, tile):
+    """Two sources by their right ascensions; Faraday rotation of the first two of four sources."""
+    if not dialect.ours:
+        pytest.skip("see test_cattery_theirs.py")
+    here, field = tile(values={"F:b:RM": 1e17}), dialect.field()
+    module, options = dialect.module("Calico.OMS.model_3C343")
+    dialect.set(options, {})
+    fluxes = {"3C343.1": (6.02061051, 0.0179716185), "3C343": (1.83336309, 0.0241450607)}
+    for source in module.source_list(field.ns):
+        i, q = fluxes[source.name]
+        value = evaluate(field.ns.flux(source) << source.coherency(field.array)("0", "1"), here)
+        np.testing.assert_allclose(value[..., 0, 0], [[i + q, 0], [0, i - q]], rtol=1e-12)
+    rotation, _ = dialect.module("Calico.OMS.solvable_sky_jones:IntrinsicFR")
+    rotation.subset = "0:1"
+    jones = rotation.compute_jones(field.ns.F, field.sources, field.stations, tags="F", label="F")
+    angle = 1e17 / here.frequency**2
+    np.testing.assert_allclose(evaluate(jones("b", "0"), here)[0, 1, 0], -np.sin(angle), rtol=1e-9)
+    assert jones("a", "0").initialized()
+    assert not jones("c", "0").initialized()

@@ -7,7 +7,9 @@ import pytest
 
 from imaging.errors import ImagingError
 from imaging.measurement import compat
+from imaging.measurement.contracts import ArrayPointings
 from imaging.measurement.expressions import Meq, NodeScope, Tile, evaluate
+from imaging.measurement.literal import node_tile
 from imaging.measurement.meow import context, images, records
 from imaging.measurement.meow.directions import AzElDirection, Direction, LMDirection, lm_to_radec, radec_to_lmn
 from imaging.measurement.meow.images import voltages
@@ -15,6 +17,8 @@ from imaging.measurement.meow.jones import apply_correction, apply_corruption, g
 from imaging.measurement.meow.observation import IfrArray, Observation
 from imaging.measurement.meow.parameters import Parm, resolve_parameter
 from imaging.measurement.meow.sources import GaussianSource, Patch, PointSource
+from imaging.measurement.meqmaker import MeqMaker
+from imaging.measurement.sources import meow_context
 
 C = 299792458.0
 STATIONS = ["a", "b", "c"]
@@ -269,3 +273,28 @@ def test_a_jones_term_as_an_image(ns, monkeypatch):
     ns.lonely << Meq.Grid(axis="l")
     with pytest.raises(ImagingError, match="asks for the axis l"):
         evaluate(ns.lonely, TILE)
+
+
+def test_an_image_with_pointings_of_arrays(observe):
+    """Offsets that change with time, given by a function of a tile, inside a term of nodes."""
+    observation = observe(stations=3)
+    ((_, tile),) = observation.tiles()
+    start = tile.time[0]
+
+    def offsets(tile):
+        return np.stack([np.broadcast_to((tile.t - start) * 1e-6, (3, 3, 1)), np.zeros((3, 3, 1))], -1)
+
+    pointings = ArrayPointings(offsets)
+
+    def compute_jones(Jones, sources, stations, **kw):
+        for s in sources:
+            for p in stations:
+                Jones(s, p) << Meq.Selector(s.direction.lm() - pointings(p), index=0)
+        return Jones
+
+    maker = MeqMaker(context=observation)
+    with meow_context(maker.scope, observation):
+        image = voltages(compute_jones, np.array([0.1, 0.2]), np.zeros(2), node_tile(tile), observation.stations,
+                         ns=maker.scope)  # fmt: skip
+    expected = np.array([0.1, 0.2])[:, None] - (tile.time - start) * 1e-6
+    np.testing.assert_allclose(image[..., 0], np.broadcast_to(expected[:, None], (2, 3, 3)), rtol=1e-12)

@@ -16,7 +16,7 @@ from imaging.measurement import expressions
 from imaging.measurement.contracts import ContractError, name_of
 from imaging.measurement.expressions import Evaluator, Meq, Node, NodeScope
 from imaging.measurement.expressions.definitions import Definition, Expression
-from imaging.measurement.expressions.evaluation import ENDS, node_type
+from imaging.measurement.expressions.evaluation import ENDS, node_type, repeated
 from imaging.measurement.expressions.nodes import meaning_of
 from imaging.measurement.tiles import Tile
 
@@ -114,7 +114,7 @@ def _jones(value: np.ndarray, name: str) -> np.ndarray:
 @node_type("ArrayTerm", varies=True)
 def _array_term(node, tile):
     """A leaf of the array dialect inside an expression: its `evaluate`, with the kind's axes first."""
-    value = np.asarray(node.definition.record["leaf"].evaluate(tile.origin))
+    value = repeated(np.asarray(node.definition.record["leaf"].evaluate(tile.origin)), tile.repeats, 0)
     if node.definition.record["vector"] or value.ndim == 4:
         return np.moveaxis(value, (0, 1), (-2, -1))
     if value.ndim == 3:

@@ -29,6 +29,7 @@ class Tile:
     origin : what the cells are of, for nodes of arrays.
     values : by node name, (T or 1, F or 1): what parameters are instead of their first values, and the ENDS.
     l, m (T,) : the direction of each cell, which Grid(axis="l") and Grid(axis="m") are; see `over`.
+    repeats : how many cells each time of `origin` is here.
     """
 
     time: np.ndarray
@@ -42,6 +43,7 @@ class Tile:
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     l: np.ndarray | None = None
     m: np.ndarray | None = None
+    repeats: int = 1
 
     def __post_init__(self):
         self.time, self.frequency = np.atleast_1d(self.time), np.atleast_1d(self.frequency)
@@ -52,10 +54,11 @@ class Tile:
         """This tile with directions (P,) at each time: its times, each P times over, are cells (T P,)."""
         number = len(l)
         columns = {name: Repeated(pairs, number) for name, pairs in self.columns.items()}
-        values = {name: _repeated(np.asarray(value), number, -2) for name, value in self.values.items()}
+        values = {name: repeated(np.asarray(value), number) for name, value in self.values.items()}
         return replace(
             self, time=np.repeat(self.time, number), time_width=np.repeat(self.time_width, number), columns=columns,
             values=values, l=np.tile(l, len(self.time)), m=np.tile(m, len(self.time)),
+            repeats=number,
         )  # fmt: skip
 
 
@@ -67,7 +70,7 @@ class Repeated(Mapping):
 
     def __getitem__(self, pair):
         value = np.asarray(self.pairs[pair])
-        return _repeated(value, self.number, -1 if value.ndim == 2 else -2)
+        return repeated(value, self.number, -1 if value.ndim == 2 else -2)
 
     def __iter__(self):
         return iter(self.pairs)
@@ -76,9 +79,10 @@ class Repeated(Mapping):
         return len(self.pairs)
 
 
-def _repeated(value, number, axis):
+def repeated(value: np.ndarray, number: int, axis: int = -2) -> np.ndarray:
     """Along its axis of times, if it has one that is longer than one."""
-    return np.repeat(value, number, axis) if value.ndim >= -axis and value.shape[axis] > 1 else value
+    there = -value.ndim <= axis < value.ndim
+    return np.repeat(value, number, axis) if number > 1 and there and value.shape[axis] > 1 else value
 
 
 def _widths(centres, widths):

@@ -30,6 +30,28 @@ class Term(Module):
     """Leave this term alone when correcting."""
 
 
+class Bounds(Section):
+    """Sizes of Jones matrices outside of which samples are flagged when they are corrected."""
+
+    quantity: Literal["abs", "diag", "norm"] = "abs"
+    """Each element, those of the diagonal, or tr(J J^H)^1/2."""
+    low: float | None = None
+    """Smallest size that is good."""
+    high: float | None = None
+    """Largest size that is good."""
+    mean: bool = False
+    """Compare the mean over the channels."""
+
+
+class StationTerm(Term):
+    """A term of the stations."""
+
+    all_stations: bool = False
+    """The first station's term is that of all."""
+    bounds: Bounds | None = None
+    """Sizes outside of which samples are flagged by correct: {low: 0.5, high: 2}."""
+
+
 class SkyTerm(Term):
     """A term that depends on the direction."""
 
@@ -39,6 +61,8 @@ class SkyTerm(Term):
     """Sources that have the term: names, patterns, =tag, tag<value; '' for all (docs/measurement.md)."""
     unique: str = "source"
     """A term for each source, one for the whole model, or the name of a tag: that of the source it names."""
+    all_stations: bool = False
+    """The first station's term is that of all."""
 
 
 def _in_order(steps: tuple[str, ...]) -> tuple[str, ...]:
@@ -66,7 +90,7 @@ class Measurement(Section):
     """The sky: modules whose sources are joined."""
     sky_jones: tuple[SkyTerm, ...] = ()
     """Terms that depend on the direction, the first nearest the source: in MODEL_DATA."""
-    uv_jones: tuple[Term, ...] = ()
+    uv_jones: tuple[StationTerm, ...] = ()
     """Terms of the stations, the first nearest the source: in DATA."""
     sky_vis_proc: tuple[Term, ...] = ()
     """Processors of each source's visibilities: in MODEL_DATA."""

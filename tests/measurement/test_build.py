@@ -60,3 +60,14 @@ def test_files_and_code_of_a_section(section, tmp_path):
     chosen = section()
     assert files(chosen) == [str(tmp_path / "sky.txt")]
     assert native_modules(chosen) == ["imaging.measurement.jones.beams", "imaging.measurement.sky.components"]
+
+
+def test_samples_outside_the_bounds_of_a_term_are_flagged(section, observe):
+    chosen = section()
+    chosen.uv_jones = [{"label": "G", "module": "ComplexGains", "options": {"amplitude": 0.3}, "skip_correct": False,
+                        "all_stations": False, "bounds": {"low": 0.9}}]  # fmt: skip
+    observation = observe()
+    maker = build(chosen, context=observation)
+    tree = maker.correct_uv_data(None, maker.make_predict_tree())
+    flags = np.concatenate([tree.evaluate(tile)[1] for _, tile in observation.tiles()])
+    assert 0 < tree.out_of_bounds == flags.sum() < flags.size

@@ -12,12 +12,15 @@ from imaging.measurement.contracts import name_of
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.modules import make, native_module, source_file
 from imaging.measurement.sky.components import Source
+from imaging.measurement.terms import Bounds
 from imaging.measurement.tiles import Observation
 from imaging.units import parse_direction
 
 LISTS = ("sky_models", "sky_jones", "sky_vis_proc", "uv_jones", "vis_proc")
 SKY, STATIONS = LISTS[:3], LISTS[3:]
 """What makes MODEL_DATA, and what makes DATA of it."""
+CHOICES = {"sky_jones": ("subset", "unique", "all_stations"), "uv_jones": ("all_stations", "bounds")}
+"""What may be said of terms (`MeqMaker`)."""
 
 
 def build(section, parts: tuple[str, ...] = LISTS, context: Observation | None = None, threads: int = 1) -> MeqMaker:
@@ -29,10 +32,11 @@ def build(section, parts: tuple[str, ...] = LISTS, context: Observation | None =
               "uv_jones": maker.add_uv_jones, "vis_proc": maker.add_vis_proc_module}  # fmt: skip
     for part in [part for part in LISTS[1:] if part in parts]:
         for entry in getattr(section, part, ()):
-            more = {}
-            if part == "sky_jones":
-                pointing = entry["pointing"] and _make(entry["pointing"], entry["label"] + "pe")
-                more = {"pointing": pointing or None, "subset": entry["subset"] or None, "unique": entry["unique"]}
+            more = {key: entry[key] for key in CHOICES.get(part, ()) if entry.get(key)}
+            if "bounds" in more:
+                more["bounds"] = Bounds(**more["bounds"])
+            if entry.get("pointing"):
+                more["pointing"] = _make(entry["pointing"], entry["label"] + "pe")
             term = adders[part](entry["label"], entry["module"], _make(entry, entry["label"]), **more)
             term.skip_correct = entry["skip_correct"]
     return maker

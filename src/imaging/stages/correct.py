@@ -18,7 +18,7 @@ def correct(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
 
     Samples whose Jones matrices have no inverse stay as they are and are flagged.
     """
-    section, seen, singular = config.measurement, Inspected(inspected), 0
+    section, seen, singular, outside = config.measurement, Inspected(inspected), 0, 0
     with written(ms, out, section.write) as path, groups(path, config.data) as found:
         for group in found:
             maker, meta = build(section, context=group.observation, threads=threads), group.reader.meta
@@ -32,10 +32,12 @@ def correct(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
                     group.write(column, rows, vis)
                     group.flag(flags, rows, flag)
                     seen.take(maker, tile)
-            singular += tree.singular
+            singular, outside = singular + tree.singular, outside + tree.out_of_bounds
             if tree.mixes and len(meta.correlations(group.ddid)) < 4:
                 logger.warning("%s has only %s: terms that mix the feeds are undone in part", Path(ms).name,
                                ", ".join(meta.correlations(group.ddid)))  # fmt: skip
     if singular:
         logger.warning("%d samples have no correction: they are flagged", singular)
+    if outside:
+        logger.warning("%d samples have terms outside their bounds: they are flagged", outside)
     seen.save()

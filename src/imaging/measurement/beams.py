@@ -9,6 +9,7 @@ import numpy as np
 from imaging.algorithms import jones as algebra
 from imaging.algorithms.components import Component
 from imaging.image import lm_to_radec
+from imaging.measurement import rendering
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.sky.components import Source
 from imaging.measurement.tiles import Tile
@@ -35,7 +36,7 @@ class Pixels:
 
 def responses(maker: MeqMaker, sources: list[Source], tile: Tile) -> Iterator[np.ndarray]:
     """The product of the sky Jones terms, a block of pixels after the other: (pixel, station, time, chan, 2, 2)."""
-    terms = maker.sky_terms(sources)
+    terms = rendering.sky_terms(maker, sources)
     for block in blocks(sources, tile):
         product = algebra.as_kind(sky_product(terms, tile.with_sources(block)), "full")
         yield np.broadcast_to(product, (len(block), *product.shape[1:]))

@@ -46,15 +46,15 @@ def voltages(
     for part in np.split(inside, range(size, len(inside), size)):
         values = evaluator(tile.over(l[part], m[part]))
         kind = max((value.shape[:-2] for value in values), key=len)
-        block = np.stack(np.broadcast_arrays(*(_by_pixel(value, kind, len(part)) for value in values)), 1)
+        block = np.stack(np.broadcast_arrays(*(by_pixel(value, kind, len(part)) for value in values)), 1)
         if image is None:
             image = np.zeros((len(l), *block.shape[1:]), complex)
         image[part] = block
     return image
 
 
-def _by_pixel(value: np.ndarray, kind: tuple, number: int) -> np.ndarray:
-    """(dims..., T P | 1, F | 1) as (P, T | 1, F | 1, dims...)."""
+def by_pixel(value: np.ndarray, kind: tuple, number: int) -> np.ndarray:
+    """(dims..., T P | 1, F | 1) as (P, T | 1, F | 1, dims...), P the number of pixels; dims is `kind`, () or (2, 2)."""
     if kind and value.ndim == 2:
         value = value * np.eye(2)[..., None, None]
     cells, chans = value.shape[-2:]

@@ -158,25 +158,33 @@ def _longitude_latitude(node, tile, xyz):
     return np.array([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
 
 
+def _frames(tile, xyz, number):
+    """erfa's frames of a station at the tile's times; `number` of cells: all, or each time once."""
+    import erfa
+
+    utc_1, utc_2, dut = _clock(tile.time[:: tile.repeats])
+    frames, _ = erfa.apco13(utc_1, utc_2, dut, *_site(xyz), 0, 0, 0, 0, 0, 1)
+    return np.repeat(frames, tile.repeats, axis=0) if number > 1 else frames
+
+
 def _horizon(tile, radec, xyz):
     import erfa
 
-    utc_1, utc_2, dut = _clock(tile.time)
-    longitude, latitude, height = _site(xyz)
-    azimuth, zenith_distance, *_ = erfa.atco13(
-        *radec, 0, 0, 0, 0, utc_1, utc_2, dut, longitude, latitude, height, 0, 0, 0, 0, 0, 1
-    )
-    return azimuth, np.pi / 2 - zenith_distance
+    number = radec.shape[1] if tile.repeats > 1 else 1
+    frames = _frames(tile, xyz, number)
+    azimuth, zenith_distance, *_ = erfa.atioq(*erfa.atciq(*radec, 0, 0, 0, 0, frames), frames)
+    times = tile.repeats if number == 1 else 1
+    return np.repeat(azimuth, times, axis=0), np.repeat(np.pi / 2 - zenith_distance, times, axis=0)
 
 
 def _from_horizon(tile, azimuth, elevation, xyz):
     import erfa
 
-    utc_1, utc_2, dut = _clock(tile.time)
-    longitude, latitude, height = _site(xyz)
-    return erfa.atoc13(
-        "A", azimuth, np.pi / 2 - elevation, utc_1, utc_2, dut, longitude, latitude, height, 0, 0, 0, 0, 0, 1
-    )
+    number = max(np.shape(azimuth)[:1] + np.shape(elevation)[:1], default=1) if tile.repeats > 1 else 1
+    frames = _frames(tile, xyz, number)
+    ra, dec = erfa.aticq(*erfa.atoiq("A", azimuth, np.pi / 2 - elevation, frames), frames)
+    times = tile.repeats if number == 1 else 1
+    return np.repeat(ra, times, axis=0), np.repeat(dec, times, axis=0)
 
 
 @node_type("AzEl", varies=True)

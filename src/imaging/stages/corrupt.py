@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from imaging.io.ms_columns import Column
 from imaging.measurement.build import STATIONS, build
-from imaging.measurement.trees import Data
 from imaging.stages.inspected import Inspected
-from imaging.stages.measured import groups, written
-from imaging.stages.predict import SETTING
+from imaging.stages.measured import carry, groups, written
 
 
 def corrupt(ms: str, *, out: str, config, inspected: str = "", threads: int = 1) -> None:
@@ -15,14 +12,7 @@ def corrupt(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
     section, seen = config.measurement, Inspected(inspected)
     with written(ms, out, section.write) as path, groups(path, config.data) as found:
         for group in found:
-            maker, meta = build(section, STATIONS, group.observation, threads), group.reader.meta
-            here: dict = {}
-            tree = maker.corrupt_uv_data(None, Data(lambda tile, here=here: here["vis"]))
-            with Column(meta, "DATA", SETTING) as column, Column(meta, "FLAG", SETTING) as flags:
-                for rows, tile in group.tiles(section.tile_memory):
-                    here["vis"] = group.read("MODEL_DATA", rows)
-                    vis, flag = tree.evaluate(tile)
-                    group.write(column, rows, vis)
-                    group.flag(flags, rows, flag)
-                    seen.take(maker, tile)
+            maker = build(section, STATIONS, group.observation, threads)
+            carry(group, maker, lambda data, maker=maker: maker.corrupt_uv_data(None, data), "MODEL_DATA", "DATA",
+                  section.tile_memory, seen)  # fmt: skip
     seen.save()

@@ -17,9 +17,11 @@ from imaging.io.ms_columns import Column, copy_ms
 from imaging.io.ms_reader import Reader, open_readers
 from imaging.log import logger
 from imaging.measurement.tiles import Observation, Tile
+from imaging.measurement.trees import Data
 from imaging.settings import Settings
 from imaging.stages.pointings import field_centre
 
+SETTING = "measurement.write: new"
 BYTES = 64 * 12
 """Of memory for each visibility matrix: itself and its copies on the way."""
 
@@ -38,8 +40,9 @@ def written(ms: str, out: str, write: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Group:
-    """The rows (numbers in the set) of one field and spectral window, as an Observation."""
+    """The rows (numbers in the set) of one field and spectral window, as an Observation; `key` tells it from others."""
 
+    key: str
     reader: Reader
     ddid: int
     rows: np.ndarray
@@ -83,6 +86,23 @@ class Group:
             column.put(rows, self.reader.channels(self.ddid), there | flag[:, :, None])
 
 
+def carry(group: Group, maker, make_tree, source: str, target: str, memory: float, seen):
+    """Visibilities of the column `source` through a tree to `target`, and its flags; returns the tree.
+
+    `make_tree` makes it of a tree of the visibilities; `seen` (inspected.Inspected) gathers what there is to look at.
+    """
+    here: dict = {}
+    tree = make_tree(Data(lambda tile: here["vis"]))
+    with Column(group.reader.meta, target, SETTING) as column, Column(group.reader.meta, "FLAG", SETTING) as flags:
+        for rows, tile in group.tiles(memory):
+            here["vis"] = group.read(source, rows)
+            vis, flag = tree.evaluate(tile)
+            group.write(column, rows, vis)
+            group.flag(flags, rows, flag)
+            seen.take(maker, tile, group.key)
+    return tree
+
+
 @contextmanager
 def groups(path: str, data) -> Iterator[list[Group]]:
     """Those of the rows that `data` (config.Data) selects; raises ImagingError where there are none."""
@@ -94,7 +114,8 @@ def groups(path: str, data) -> Iterator[list[Group]]:
             for field in np.unique(columns["FIELD_ID"]).tolist():
                 own = columns["FIELD_ID"] == field
                 scalars[ddid, field].append((rows[own], {key: values[own] for key, values in columns.items()}))
-        yield [_group(reader, *key, parts) for key, parts in sorted(scalars.items())]
+        several = len(scalars) > 1
+        yield [_group(reader, *which, parts, several) for which, parts in sorted(scalars.items())]
 
 
 def _names(antennas: list[str]) -> tuple[str, ...]:
@@ -103,7 +124,7 @@ def _names(antennas: list[str]) -> tuple[str, ...]:
     return tuple(antennas) if named else tuple(map(str, range(len(antennas))))
 
 
-def _group(reader: Reader, ddid: int, field: int, parts: list) -> Group:
+def _group(reader: Reader, ddid: int, field: int, parts: list, several: bool) -> Group:
     meta, channels = reader.meta, reader.channels(ddid)
     window = meta.window(ddid)
     rows = np.concatenate([rows for rows, _ in parts])
@@ -112,7 +133,9 @@ def _group(reader: Reader, ddid: int, field: int, parts: list) -> Group:
     centre, _ = field_centre(meta, field, "FK5")
     interval = np.median(columns["INTERVAL"])
     logger.info("%s: field %s, %d rows, %d channels", meta.path, meta.fields[field], len(rows), len(channels))
-    return Group(reader, ddid, rows, Observation(
+    key = f" {meta.fields[field]} {meta.descriptions[ddid][0]}" if several else ""
+    return Group(
+        key, reader, ddid, rows, Observation(
         stations=_names(meta.antennas), antenna1=columns["ANTENNA1"], antenna2=columns["ANTENNA2"],
         time=columns["TIME"], uvw=columns["UVW"], freq=window.freq[channels], phase_centre=centre,
         width=np.abs(window.width[channels]), interval=float(interval), feeds=feeds_of(meta.correlations(ddid)),

@@ -5,9 +5,7 @@ from __future__ import annotations
 from imaging.io.ms_columns import Column
 from imaging.measurement.build import SKY, build
 from imaging.stages.inspected import Inspected
-from imaging.stages.measured import groups, written
-
-SETTING = "measurement.write: new"
+from imaging.stages.measured import SETTING, groups, written
 
 
 def predict(ms: str, *, out: str, config, inspected: str = "", threads: int = 1) -> None:
@@ -22,5 +20,5 @@ def predict(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
                 for rows, tile in group.tiles(section.tile_memory):
                     vis, _ = tree.evaluate(tile)
                     group.write(column, rows, vis)
-                    seen.take(maker, tile)
+                    seen.take(maker, tile, group.key)
     seen.save()

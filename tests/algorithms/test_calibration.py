@@ -170,6 +170,7 @@ def test_intervals_divide_scans_evenly():
     assert intervals(time, length, scan, 0.0)[0].tolist() == list(range(12))
     assert intervals(time, length, scan, np.inf)[0].tolist() == [0] * 7 + [1] * 5
     assert intervals(time, length, np.zeros(12), np.inf)[0].tolist() == [0] * 12
+    assert intervals(time[:1], 0 * length[:1], scan[:1], 30.0)[0].tolist() == [0]
     back, _, _ = intervals(time[::-1], length, scan[::-1], 30.0)
     assert back.tolist() == index[::-1].tolist()
 

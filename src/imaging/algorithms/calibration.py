@@ -97,7 +97,7 @@ def intervals(time: np.ndarray, length: np.ndarray, scan: np.ndarray, solint: fl
             _, part = np.unique(time[own], return_inverse=True)
         else:
             parts = max(1, int(np.ceil((last - first) / solint - 1e-6)))
-            part = np.clip(((time[own] - first) / (last - first) * parts).astype(int), 0, parts - 1)
+            part = ((time[own] - first) / ((last - first) or 1) * parts).astype(int).clip(0, parts - 1)
         _, part = np.unique(part, return_inverse=True)
         index[own] = len(edges) + part
         for i in range(part.max() + 1):

@@ -12,17 +12,20 @@ import json
 import sys
 from pathlib import Path
 
+import casacore.tables
 import numpy as np
 from matplotlib.colors import AsinhNorm
 from simulated import HERE, new_figure, run, save_picture
 
 from imaging.algorithms.calibration import at
 from imaging.algorithms.components import Component
+from imaging.algorithms.rime import station_uvw
 from imaging.algorithms.selfcal import peak_and_noise
 from imaging.image import lm_to_radec
 from imaging.io.component_list import save_components
 from imaging.io.images import load_image
 from imaging.io.solutions import load_solutions
+from imaging.units import SPEED_OF_LIGHT
 
 CENTRE, ARCMIN, SKY = (np.pi, np.radians(40)), np.radians(1 / 60), "gains_sky.txt"
 RUNS = {
@@ -82,7 +85,7 @@ def gains_put_in(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def report(folder: Path) -> dict:
     verdict = json.loads((folder / "results/selfcal/selfcal.selfcal.json").read_text())
     clear = dynamic_range(folder, "perfect")
-    print("\n| | calmode | dynamic range | of that without gains | phases off by, deg | amplitudes off by |")
+    print("\n| | calmode | dynamic range | of that without gains | phases off, deg, after a shift | amplitudes off |")
     print("|---|---|---:|---:|---:|---:|")
     for one in verdict["rounds"]:
         number, found = one["round"], one["dynamic_range"]
@@ -94,12 +97,25 @@ def report(folder: Path) -> dict:
 
 
 def misfit(folder: Path, number: int) -> tuple[str, str, str]:
-    """calmode, and the rms of the solutions' errors: phases to the reference, amplitudes to the mean."""
+    """calmode, and rms errors of the solutions: of phases, after a common shift of the field, and of amplitudes."""
     table = load_solutions(folder / f"results/selfcal-self{number}/selfcal-self{number}.solutions.npz")
     ratio = compared(folder, table)[2]
     amplitude = abs(ratio) / abs(ratio).mean(0)
-    phase = np.degrees(np.sqrt(np.mean(np.angle(ratio / np.exp(1j * np.angle(ratio.mean(0)))) ** 2)))
-    return table.calmode, f"{phase:.2f}", f"{100 * amplitude.std():.2f} %" if table.calmode == "ap" else ""
+    phase = np.angle(ratio / np.exp(1j * np.angle(ratio.mean(0))))
+    phase, turns = phase - phase.mean(0), station_turns(folder)
+    shift = np.linalg.lstsq(2 * np.pi * turns.reshape(-1, 2), phase.mean(2).ravel(), rcond=None)[0]
+    left = np.degrees((phase - (2 * np.pi * turns @ shift)[..., None]).std())
+    moved = f"{left:.2f}, after {np.degrees(np.hypot(*shift)) * 3600:.2f}″"
+    return table.calmode, moved, f"{100 * amplitude.std():.2f} %" if table.calmode == "ap" else ""
+
+
+def station_turns(folder: Path) -> np.ndarray:
+    """u and v of the stations, wavelengths from their mean (station, time, 2)."""
+    with casacore.tables.table(str(folder / "results/gains/gains.array.corrupt.ms"), ack=False) as main:
+        p, q, uvw, time = (main.getcol(name) for name in ("ANTENNA1", "ANTENNA2", "UVW", "TIME"))
+    place, _ = station_uvw(uvw, p, q, np.unique(time, return_inverse=True)[1], 1 + q.max())
+    place = place[..., :2].transpose(1, 0, 2) * 1.404e9 / SPEED_OF_LIGHT
+    return place - place.mean(0)
 
 
 def compared(folder: Path, table):

@@ -216,3 +216,18 @@ def test_a_column_beside_leaves_no_trace(spoiled, tmp_path):
         assert isinstance(column, Column)
         column.put(np.array([1, 3]), np.array([0]), np.ones((2, 1, 2)))
     assert "MODEL_DATA" not in read_metadata(str(spoiled.ms)).columns
+
+
+def test_solutions_make_corrected_data(solved, tiny_ms, tmp_path):
+    """The module Solutions in the step correct: CORRECTED_DATA of a copy."""
+    from casacore import tables
+
+    from imaging.stages.correct import correct
+
+    ms, _ = solved
+    section = {"uv_jones": [{"label": "G", "module": "Solutions", "options": {"file": str(tmp_path / "g.npz")}}]}
+    config = Config.parse(values(ms, "x", measurement=section))
+    correct(str(ms), out=str(tmp_path / "out.ms"), config=Settings.of(config.settings("correct")))
+    with tables.table(str(tmp_path / "out.ms"), ack=False) as out, tables.table(str(tiny_ms), ack=False) as true:
+        found, wanted = out.getcol("CORRECTED_DATA"), true.getcol("DATA")
+    np.testing.assert_allclose(found[..., [0, 3]], wanted[..., [0, 3]], atol=1e-4)

@@ -26,7 +26,7 @@ from imaging.config_base import (
     load_values,
 )
 from imaging.config_checks import check_together
-from imaging.config_measurement import Measurement
+from imaging.config_measurement import MADE, Measurement
 from imaging.config_reads import NARROW, READS, SCRIPTS, WIDEBAND, WIDEBAND_DETAILS
 from imaging.config_sections import NAME, Clean, Data, Gridding, ImageSection, Mask, PrimaryBeam, Restore, Weighting
 from imaging.config_selfcal import SelfCal
@@ -124,6 +124,8 @@ class Config(Section):
                 cut.setdefault(section, {})[field] = values[section][field]
             else:
                 cut[section] = values[section]
+        if stage == "ingest" and self.measurement.steps and self.data.datacolumn == "auto":
+            cut["data"]["datacolumn"] = MADE[self.measurement.steps[-1]]
         if stage == "ingest" and not (self.data.timeaverage or self.data.chanaverage > 1):
             cut["image"] |= {"imsize": None, "cell": None}  # only averaging asks how far the image reaches
         if stage == "solve":

@@ -66,6 +66,10 @@ def _check_measurement(section: Measurement) -> None:
     if twice:
         raise ImagingError("Two terms of the measurement equation have the same label.", got=twice[0],
                            expected="a label of its own for each", next_step="rename one of them")  # fmt: skip
+    if section.aterms and not section.sky_jones:
+        raise ImagingError("There are no terms of the sky to make A-terms of.", got="measurement.sky_jones: []",
+                           expected="at least one, with measurement.aterms", next_step="name one, or leave out aterms"
+                           )  # fmt: skip
     if "predict" in section.steps and not section.sky_models:
         raise ImagingError("There is no sky to predict.", got="measurement.sky_models: []",
                            expected="at least one sky model", next_step="name one, such as ComponentSky")  # fmt: skip

@@ -10,6 +10,8 @@ from imaging.config_base import Duration, Memory, Section, as_list
 
 LABEL = "^[A-Za-z][A-Za-z0-9_]*$"
 STEPS = ("simulate", "predict", "corrupt", "correct")
+MADE = {"simulate": "data", "predict": "model", "corrupt": "data", "correct": "corrected"}
+"""The column that each step makes, as `data.datacolumn` says it."""
 
 
 class Module(Section):

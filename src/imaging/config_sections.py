@@ -57,7 +57,7 @@ class Data(Section):
     vis: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     """MeasurementSet, or a list of them."""
     datacolumn: Literal["auto", "data", "corrected", "model"] = "auto"
-    """Column to image; auto is CORRECTED_DATA where present, else DATA."""
+    """Column to image; auto is what measurement.steps end with, else CORRECTED_DATA where present, else DATA."""
     field: str = ""
     """Fields by id, name or pattern: 0, '3C286', '0~2', 'target*'."""
     spw: str = ""

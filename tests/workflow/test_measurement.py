@@ -134,10 +134,11 @@ def test_columns_of_the_users_set_are_written_only_when_asked(chain, tmp_path):
 
 def test_a_beam_of_the_equation_is_that_of_the_formula(chain, tmp_path):
     made = chain(image=True, steps=["simulate", "predict"], inspect=False, aterms=16)
-    made.run("clean.niter=0", "primary_beam.pbmodel=measurement", "data.datacolumn=model")
+    made.run("clean.niter=0", "primary_beam.pbmodel=measurement")
     measured = load_image(made.results / "small.pb.fits")
+    assert load_image(made.results / "small.residual.fits").data.max() == pytest.approx(1, rel=0.05)  # of MODEL_DATA
     assert (made.results / "small.aterms.fits").exists()
-    made.run("clean.niter=0", "primary_beam.pbmodel=airy", "primary_beam.dishdiameter=25m", "data.datacolumn=model")
+    made.run("clean.niter=0", "primary_beam.pbmodel=airy", "primary_beam.dishdiameter=25m")
     formula = load_image(made.results / "small.pb.fits")
     assert np.nanmax(np.abs(measured.data - formula.data)) < 2e-4
 
@@ -158,9 +159,47 @@ WRONG = {
     "no sky": ({"sky_models": []}, ["no sky to predict"]),
     "same source twice": ({"sky_models": [{"module": "ComponentSky", "options": {"components": "sky.txt"}}] * 2},
                           ["same name"]),
+    "raises": ({"uv_jones": [{"label": "G", "module": "bad.py:Raises"}]}, ["Jones term G failed", "ValueError: boo",
+                                                                           "bad.py:6"]),
+    "exits": ({"uv_jones": [{"label": "G", "module": "bad.py:Exits"}]}, ["Exits failed", "SystemExit"]),
+    "numbers that are none": ({"vis_proc": [{"label": "P", "module": "bad.py:Spoils"}]}, ["not finite"]),
+    "argument left out": ({"uv_jones": [{"label": "G", "module": "bad.py:Wants"}]}, ["lacks the option size"]),
+    "several classes": ({"uv_jones": [{"label": "G", "module": "bad.py"}]}, ["bad.py:Raises", "bad.py:Wants"]),
+    "beam of stations": ({"uv_jones": [{"label": "G", "module": "AnalyticBeam"}]}, ["wrong shape"]),
+    "A-terms of nothing": ({"sky_jones": [], "aterms": 8}, ["no terms of the sky"]),
+    "empty sky": ({"sky_models": [{"module": "bad.py:Empty"}]}, ["no sources"]),
     "array": ({"observe": {"antennas": 99}}, ["antennas"]),
     "no such source": ({"sky_correct": "z"}, ["z", "a, b"]),
 }  # fmt: skip
+
+
+BAD = """
+import sys
+from beside import ArrayJones, ArrayProcess
+
+class Raises:
+    def fail(self, tile):
+        raise ValueError("boo")
+
+    def compute_jones(self, Jones, **kw):
+        return ArrayJones(self.fail, "scalar", name=Jones.name)
+
+class Exits:
+    def compute_jones(self, Jones, **kw):
+        sys.exit(3)
+
+class Spoils:
+    def process_visibilities(self, nodes, input_nodes, **kw):
+        return ArrayProcess(lambda vis, tile: vis * float("nan"))
+
+class Wants:
+    def __init__(self, size):
+        self.size = size
+
+class Empty:
+    def source_list(self, **kw):
+        return []
+"""
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -169,6 +208,8 @@ def test_wrong_equations_are_refused_in_words(chain, wrong):
     made = chain(**changes)
     (made.folder / "broken.py").write_text("x = 0\n1 / x\n")
     (made.folder / "nokw.py").write_text("def compute_jones(Jones, stations=None):\n    return None\n")
+    (made.folder / "bad.py").write_text(BAD.lstrip())
+    (made.folder / "beside.py").write_text("from imaging.measurement.contracts import ArrayJones, ArrayProcess\n")
     done = made.imaging("check", "my.yaml", check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

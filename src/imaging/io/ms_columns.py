@@ -16,7 +16,9 @@ from imaging.io.ms import Metadata, first_line, open_table
 
 
 class Column:
-    """A column of cells (chan, corr) of one MeasurementSet, open for writing; made, all zero, where there is none.
+    """A column of cells (chan, corr) of one MeasurementSet, open for writing; made where there is none, all zero.
+
+    A new CORRECTED_DATA begins as DATA: what is not corrected is as it was.
 
     `setting` is what the user may change where the set must not be written to.
     """
@@ -52,8 +54,9 @@ class Column:
         chosen.close()
 
     def _create(self) -> None:
-        """A column with zeros in every row: readers take undefined cells for a damaged set."""
+        """A value in every row: readers take undefined cells for a damaged set."""
         name = self.name
+        old = "DATA" if name == "CORRECTED_DATA" and "DATA" in self.table.colnames() else ""
         description = tables.makearrcoldesc(name, 0, valuetype="complex", ndim=2, datamanagertype="TiledShapeStMan",
                                             datamanagergroup=name)  # fmt: skip
         tile = {"TYPE": "TiledShapeStMan", "NAME": name, "SPEC": {"DEFAULTTILESHAPE": [4, 64, 1024]}}
@@ -64,7 +67,9 @@ class Column:
                 for one in np.unique(ddid).tolist():
                     rows = start + np.flatnonzero(ddid == one)
                     shape = (len(rows), len(self.meta.window(one).freq), len(self.meta.correlations(one)))
-                    self.table.selectrows(rows).putcol(name, np.zeros(shape, np.complex64))
+                    some = self.table.selectrows(rows)
+                    there = old and all(some.iscelldefined(old, i) for i in range(len(rows)))
+                    some.putcol(name, some.getcol(old) if there else np.zeros(shape, np.complex64))
         except RuntimeError as error:
             raise self._refused(error) from None
 

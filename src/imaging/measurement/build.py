@@ -46,6 +46,13 @@ def _make(entry: dict, label: str):
     return make(entry["module"], entry["options"], label)
 
 
+def some_sources(maker: MeqMaker) -> None:
+    """Raises ImagingError where the sky models have no sources."""
+    if not maker.get_source_list():
+        raise ImagingError("The sky models have no sources.", got="empty lists of sources", expected="at least one",
+                           next_step="check measurement.sky_models")  # fmt: skip
+
+
 def toward(section, maker: MeqMaker) -> Source | str | None:
     """What correct undoes the terms of the sky toward: a source of the models', or a direction; None for nothing.
 
@@ -72,12 +79,20 @@ def entries(section) -> list[dict]:
 
 def files(section) -> list[str]:
     """Files of the user's that a section names: modules, and what their options point to."""
-    named = [source_file(entry["module"]) for entry in entries(section)]
+    sources = [source_file(entry["module"]) for entry in entries(section)]
+    named = [path for source in filter(None, sources) for path in (source, *_beside(source))]
     for entry in entries(section):
         for value in entry["options"].values():
             words = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
             named += words + [path for v in words if "$" in v for path in glob(re.sub(r"\$\(?\w+\)?", "*", v))]
     return sorted({path for path in named if path and Path(path).exists()})
+
+
+def _beside(path: str) -> list[str]:
+    """Files in the folder of a module that it imports, and those that they import."""
+    from imaging.scripts import files
+
+    return files(path) if Path(path).suffix == ".py" and Path(path).exists() else []
 
 
 def native_modules(section) -> list[str]:

@@ -125,7 +125,7 @@ class ArrayJones:
 
     def array(self, tile: Tile) -> np.ndarray:
         """All of the tile: (source | 1, station | 1, time | 1, chan | 1) and what the kind has behind."""
-        value, ends = np.asarray(self.fn(tile)), KINDS.index(self.kind)
+        value, ends = np.asarray(called(self.fn, f"The Jones term {self.name}", tile)), KINDS.index(self.kind)
         axes, shape = value.ndim - ends, tile.shape if self.sources is not None else (1, *tile.shape[1:])
         wanted = "(source, station, time, chan)" if self.sources is not None else "(station, time, chan)"
         fits = 0 <= axes <= len(shape) and value.shape[axes:] == (2,) * ends
@@ -180,7 +180,7 @@ class ArrayPointings:
         return _Pointing(self, p)
 
     def array(self, tile: Tile) -> np.ndarray:
-        value = np.asarray(self.fn(tile), float)
+        value = np.asarray(called(self.fn, "A pointing module's function", tile), float)
         return value.reshape((1,) * (4 - value.ndim) + value.shape)
 
 
@@ -205,13 +205,39 @@ class ArrayProcess:
         self.fn = fn
 
     def apply(self, vis: np.ndarray, tile: Tile) -> tuple[np.ndarray, np.ndarray | None]:
-        made = self.fn(vis, tile)
+        before = np.isfinite(vis)
+        made = called(self.fn, "A visibility processor", vis, tile)
         made, flag = made if isinstance(made, tuple) else (made, None)
         if np.shape(made) != np.shape(vis):
             raise ContractError("A visibility processor returned the wrong shape.", got=np.shape(made),
                                 expected=np.shape(vis), next_step="return an array like the one it was given"
                                 )  # fmt: skip
-        return np.asarray(made, complex), flag
+        made = np.asarray(made, complex)
+        bad = before & ~np.isfinite(made)
+        if bad.any():
+            raise ContractError("A visibility processor made numbers that are not finite.",
+                                got=f"{bad.sum()} of {bad.size}, from finite ones", expected="finite numbers; flags for"
+                                " what cannot be told", next_step="correct its module, or its options")  # fmt: skip
+        return made, flag
+
+
+def called(function: Callable, what: str, *arguments) -> Any:
+    """What a module's function returns. Raises ContractError, with file and line, for whatever it raises."""
+    try:
+        return function(*arguments)
+    except ImagingError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ContractError(f"{what} failed.", got=f"{type(error).__name__}: {error} ({place_of(error)})",
+                            expected="an array", next_step="correct its module, or its options") from error  # fmt: skip
+
+
+def place_of(error: BaseException) -> str:
+    """The file and the line in which an error came up."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
 def value(jones: Any, tile: Tile, name: str = "") -> np.ndarray:

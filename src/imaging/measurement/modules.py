@@ -35,6 +35,7 @@ _PLACES = {
 }  # fmt: skip
 NATIVE = {name: place for place, names in _PLACES.items() for name in names}
 """Where the modules that are named without a path are."""
+VERBS = ("compute_jones", "compute_pointings", "process_visibilities", "source_list")
 
 
 def make(name: str, options: dict[str, Any] | None = None, label: str = "") -> Any:
@@ -73,10 +74,22 @@ def find(name: str, label: str = "") -> Any:
                            expected=f"{', '.join(sorted(NATIVE))}, file.py, file.py:Class, package.module:Class",
                            next_step=f"did you mean {close[0]}?" if close else "see docs/measurement.md")  # fmt: skip
     if attribute and not hasattr(module, attribute):
-        known = [key for key, value in vars(module).items() if inspect.isclass(value)]
+        known = _classes(module)
+        close = difflib.get_close_matches(attribute, known, 1)
         raise ImagingError(f"{place} has no {attribute}.", got=name, expected=", ".join(known) or "a class in it",
-                           next_step="correct the name after the colon")  # fmt: skip
+                           next_step=f"did you mean {close[0]}?" if close else "correct the name after the colon"
+                           )  # fmt: skip
+    if not attribute and is_file(place) and not any(hasattr(module, verb) for verb in VERBS) and _classes(module):
+        raise ImagingError(f"{place} is no module of the measurement equation, but has classes.", got=name,
+                           expected=" or ".join(f"{place}:{key}" for key in _classes(module)),
+                           next_step="name one of them, after a colon")  # fmt: skip
     return getattr(module, attribute) if attribute else module
+
+
+def _classes(module) -> list[str]:
+    """Those that are written in it."""
+    return [key for key, value in vars(module).items()
+            if inspect.isclass(value) and value.__module__ == module.__name__]  # fmt: skip
 
 
 def is_file(name: str) -> bool:
@@ -112,6 +125,9 @@ def _from_file(path: str, label: str):
     module = importlib.util.module_from_spec(spec)
     _let_timba_be_found(Path(path).read_text(errors="replace"))
     sys.modules[name] = module  # dataclasses look themselves up there
+    folder = str(Path(path).resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
         spec.loader.exec_module(module)
     except ImagingError:
@@ -187,6 +203,10 @@ def _arguments(cls: type, options: dict, label: str) -> dict:
     wanted = {p.name: options.pop(p.name) for p in parameters if p.name in options}
     for p in parameters:
         if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in wanted:
+            if p.name not in ("label", "name"):
+                raise ImagingError(f"The class {cls.__name__} lacks the option {p.name}.",
+                                   got=", ".join(wanted) or "no options", expected=f"{p.name}: …",
+                                   next_step=f"set it: options: {{{p.name}: …}}")  # fmt: skip
             wanted[p.name] = label
     return wanted
 

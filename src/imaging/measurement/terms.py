@@ -207,27 +207,22 @@ def seeded(seed: int, label: str, what: str, module, function, /, *arguments, **
         return contracts.call(function, *arguments, **keywords)
     except ImagingError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ContractError(f"{what} of {contracts.module_name(module)} failed.",
-                            got=f"{type(error).__name__}: {error} ({_place(error)})", expected="nodes or arrays",
+                            got=f"{type(error).__name__}: {error} ({contracts.place_of(error)})",
+                            expected="nodes or arrays",
                             next_step=f"correct the module of {label}, or its options") from error  # fmt: skip
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
 
 
-def _place(error) -> str:
-    """The file and the line in which an error came up."""
-    trace = error.__traceback__
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-
-
 def checked_jones(term: Term, made, what: str = "Jones term"):
     if made is not None and not callable(made):
-        raise ContractError(f"{contracts.module_name(term.module)} returned no {what}.",
-                            got=type(made).__name__, expected="a callable J(p) or J(x, p), or None",
+        pointings = what == "pointings"
+        module, wanted = (term.pointing_module, "P(p) -> (dl, dm)") if pointings else (term.module, "J(p) or J(x, p)")
+        raise ContractError(f"{contracts.module_name(module)} returned no {what}.",
+                            got=type(made).__name__, expected=f"a callable {wanted}, or None",
                             next_step="docs/measurement.md")  # fmt: skip
     return made
 

@@ -60,13 +60,17 @@ class Group:
                 logger.info("%.0f %% of %d rows", 100 * done / len(self.rows), len(self.rows))
                 told = done
 
+    def need(self, column: str) -> None:
+        """Raises ImagingError where the set has no such column."""
+        if column not in self.reader.meta.columns:
+            raise ImagingError(f"The set has no column {column}.", got=", ".join(self.reader.meta.columns),
+                               expected=column, next_step="let measurement.steps make it (predict: MODEL_DATA), or name"
+                               " another set")  # fmt: skip
+
     def read(self, column: str, rows: np.ndarray) -> np.ndarray:
         """Visibilities (row, chan, 2, 2); raises ImagingError where the set has no such column."""
         meta = self.reader.meta
-        if column not in meta.columns:
-            raise ImagingError(f"{meta.path} has no column {column}.", got=", ".join(meta.columns),
-                               expected=column, next_step="let measurement.steps make it, or name another set"
-                               )  # fmt: skip
+        self.need(column)
         values, defined = self.reader.cells(self.ddid, rows, column)
         if not defined.all():
             raise ImagingError(f"{column} of {meta.path} is not complete.", got=f"{np.sum(~defined)} rows without it",

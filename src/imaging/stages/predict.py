@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imaging.io.ms_columns import Column
-from imaging.measurement.build import SKY, build
+from imaging.measurement.build import SKY, build, some_sources
 from imaging.stages.inspected import Inspected
 from imaging.stages.measured import SETTING, groups, written
 
@@ -15,6 +15,7 @@ def predict(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
     with written(ms, out, section.write) as path, groups(path, config.data) as found:
         for group in found:
             maker = build(section, SKY, group.observation, threads)
+            some_sources(maker)
             tree = maker.make_predict_tree()
             with Column(group.reader.meta, "MODEL_DATA", SETTING) as column:
                 for rows, tile in group.tiles(section.tile_memory):

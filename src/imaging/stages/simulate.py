@@ -24,10 +24,7 @@ CORRELATIONS = {"circular": ("RR", "RL", "LR", "LL"), "linear": ("XX", "XY", "YX
 
 def simulate(*, ms: str, truth: str, config) -> None:
     """Write the MeasurementSet `ms` and the CSV table `truth`; `config` is `Observation.values()` as Settings."""
-    centre = parse_direction(config.phasecenter)
-    positions, names = simulation.vla_antennas(config.configuration, config.antennas)
-    p, q, time, uvw = simulation.baseline_tracks(positions, _times(config, centre), centre)
-    freq = config.startfreq + config.chanwidth * np.arange(config.nchan)
+    positions, names, (p, q, time, uvw), freq, centre = tracks(config)
     components = [_component(Settings.of(source), config.reffreq or freq.mean(), centre) for source in config.sources]
     corr_type = CORRELATIONS[config.feeds]
     listed = bool(config.skymodel) and is_component_list(config.skymodel)
@@ -50,6 +47,14 @@ def simulate(*, ms: str, truth: str, config) -> None:
                 np.abs(uvw).max())  # fmt: skip
     logger.info("%d components; noise %.3g Jy a visibility, natural image %.3g Jy/beam", len(components), rms,
                 rms / math.sqrt(2 * len(p) * len(freq)))  # fmt: skip
+
+
+def tracks(config) -> tuple:
+    """What is observed: positions and names of the stations, rows (antennas, time, uvw), frequencies, phase centre."""
+    centre = parse_direction(config.phasecenter)
+    positions, names = simulation.vla_antennas(config.configuration, config.antennas)
+    rows = simulation.baseline_tracks(positions, _times(config, centre), centre)
+    return positions, names, rows, config.startfreq + config.chanwidth * np.arange(config.nchan), centre
 
 
 def _times(config, centre) -> np.ndarray:

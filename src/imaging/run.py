@@ -297,8 +297,12 @@ class Progress:
         found = [p for names in self.runs for p in Path(names.folder).glob("logs/*.log")]
         logs = [p for p in found if p.stat().st_mtime >= self.started - 1]
         lines = [line for path in logs if path != self.log_path for line in path.read_text().splitlines()]
-        for warning in dict.fromkeys(line.partition(" WARNING ")[2] for line in lines if " WARNING " in line):
-            self._line(f"warning: {warning}")
+        warnings = dict.fromkeys(line.partition(" WARNING ")[2] for line in lines if " WARNING " in line)
+        compiled = [warning for warning in warnings if warning.startswith("compiled ")]
+        for warning in warnings:
+            if warning not in compiled[1:]:
+                more = f" (and {len(compiled) - 1} more)" if compiled[1:] and warning == compiled[0] else ""
+                self._line(f"warning: {warning}{more}")
         self._line(f"done in {time.time() - self.started:.0f} s: {self.names.folder}/{self._image()}")
 
     def _image(self) -> str:

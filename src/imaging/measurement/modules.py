@@ -165,6 +165,7 @@ def _find_cattery() -> None:
 
 def _failed(what: str, error: BaseException, path: str = "") -> ImagingError:
     frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in frames if not frame.filename.startswith("<frozen")] or frames
     own = [frame for frame in frames if frame.filename == path] or frames
     if isinstance(error, SyntaxError):
         where = f" (line {error.lineno})"

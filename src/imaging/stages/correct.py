@@ -16,7 +16,7 @@ def correct(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
     Samples whose Jones matrices have no inverse stay as they are and are flagged.
     """
     section, seen, singular, outside = config.measurement, Inspected(inspected), 0, 0
-    with written(ms, out, section.write) as path, groups(path, config.data) as found:
+    with written(ms, out, section) as path, groups(path, config.data) as found:
         for group in found:
             maker = build(section, context=group.observation, threads=threads)
             source = toward(section, maker)

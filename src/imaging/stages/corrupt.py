@@ -10,7 +10,7 @@ from imaging.stages.measured import carry, groups, written
 def corrupt(ms: str, *, out: str, config, inspected: str = "", threads: int = 1) -> None:
     """Write DATA and FLAG of the selected rows and channels, as predict does MODEL_DATA."""
     section, seen = config.measurement, Inspected(inspected)
-    with written(ms, out, section.write) as path, groups(path, config.data) as found:
+    with written(ms, out, section) as path, groups(path, config.data) as found:
         for group in found:
             maker = build(section, STATIONS, group.observation, threads)
             carry(group, maker, lambda data, maker=maker: maker.corrupt_uv_data(None, data), "MODEL_DATA", "DATA",

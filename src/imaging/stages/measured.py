@@ -27,15 +27,15 @@ BYTES = 64 * 12
 
 
 @contextmanager
-def written(ms: str, out: str, write: str) -> Iterator[str]:
+def written(ms: str, out: str, section) -> Iterator[str]:
     """The MeasurementSet to write columns of: a copy that becomes `out`, or `ms` itself, with `out` as a record."""
     with atomic_path(out) as unfinished:
-        if write == "new":
+        if section.write == "new":
             copy_ms(ms, unfinished)
             yield str(unfinished)
         else:
             yield ms
-            unfinished.write_text(json.dumps({"path": ms}) + "\n")
+            unfinished.write_text(json.dumps({"path": ms, "measurement": vars(section)}, indent=1) + "\n")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ def predict(ms: str, *, out: str, config, inspected: str = "", threads: int = 1)
     """Write MODEL_DATA of the selected rows and channels: a copy `out` of `ms`, or `ms` itself and a record `out`."""
     section = config.measurement
     seen = Inspected(inspected)
-    with written(ms, out, section.write) as path, groups(path, config.data) as found:
+    with written(ms, out, section) as path, groups(path, config.data) as found:
         for group in found:
             maker = build(section, SKY, group.observation, threads)
             some_sources(maker)

@@ -253,7 +253,7 @@ def test_native_terms_among_those_of_the_cattery(cattery, chain, observe):
     observation = observe(stations=4)
     sky = module_of(cattery, "Siamese.OMS.gridded_sky", "", SKY)
     ((label, beam, _),), _, _ = chain("beam")
-    maker = ours(observation, sky, [(label, beam, PointingErrors(rms=1e-3))], [("G", ComplexGains())], [])
+    maker = ours(observation, sky, [(label, beam, PointingErrors(rms=1e-3))], [("G", ComplexGains(0.1, 0.5))], [])
     tile = next(observation.tiles())[1]
     vis, flag = maker.make_predict_tree().evaluate(tile)
     tree = maker.correct_uv_data(None, maker.make_predict_tree(), sky_correct=None)

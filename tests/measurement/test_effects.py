@@ -192,7 +192,7 @@ sky = [Component(str(s), 1.2 + 0.001 * s, 0.6, (1.0, 0.1, 0, 0), major=1e-4 * (s
 maker = MeqMaker(context=observation, seed=3)
 maker.add_sky_models(ComponentSky(sky))
 maker.add_sky_jones("E", modules=AnalyticBeam(), pointing=PointingErrors(1e-4))
-maker.add_uv_jones("G", modules=ComplexGains())
+maker.add_uv_jones("G", modules=ComplexGains(0.1, 0.5))
 maker.add_vis_proc_module("N", modules=ThermalNoise(sefd=400.0))
 vis = maker.make_predict_tree().evaluate(next(observation.tiles())[1])[0]
 print(hashlib.sha256(vis.tobytes()).hexdigest())

@@ -172,7 +172,7 @@ def test_the_path_s_length_has_its_deviation(term):
         term(Troposphere(0.01, outer_scale=300.0, size=128), of_sky=False, seed=seed)[2]["Z:delay"]
         for seed in range(40)
     ]
-    _, tile, _ = term(Troposphere(size=16), of_sky=False)
+    _, tile, _ = term(Troposphere(0.01, size=16), of_sky=False)
     slant = layers.lines_of_sight(tile, None, 1e3)[2][0]
     paths = np.array([fn(tile) for fn in lengths]) * 299792458 / slant
     assert paths.std() == pytest.approx(0.01, rel=0.15)

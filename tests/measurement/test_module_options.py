@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from imaging.measurement.build import build, files
+from imaging.measurement.contracts import station_array
 from imaging.measurement.jones.bandpass import Bandpass
 from imaging.measurement.jones.beams import AnalyticBeam, PointingErrors
 from imaging.measurement.jones.fits_beam import FitsBeam
@@ -20,6 +21,7 @@ from imaging.measurement.jones.ionosphere import IonosphereScreen, IonosphereWav
 from imaging.measurement.jones.leakage import Leakage
 from imaging.measurement.jones.rotation import Rotation
 from imaging.measurement.jones.troposphere import Troposphere
+from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.modules import NATIVE
 from imaging.measurement.sky.catalogue import CatalogueSky
 from imaging.measurement.sky.components import ComponentSky
@@ -106,9 +108,9 @@ def test_an_equation_of_everything_is_undone_and_does_not_depend_on_tiles(observ
         sky_vis_proc=[entry("Smearing", "S")],
         uv_jones=[entry("Troposphere", "T", rms="5mm", opacity=0.1, size=128),
                   entry("Rotation", "P", feed_angle="5deg"),
-                  entry("Leakage", "D", rms=0.03, ripple=0.01), entry("Bandpass", "B", edge=0.1, delay="1ns"),
-                  entry("ComplexGains", "G", drift="20deg")],
-        vis_proc=[entry("IfrGains", "I"), entry("IfrBiases", "C", rms="10mJy")],
+                  entry("Leakage", "D", rms=0.03, ripple=0.01), entry("Bandpass", "B", amplitude=0.1, phase="11deg", edge=0.1, delay="1ns"),
+                  entry("ComplexGains", "G", amplitude=0.1, drift="20deg")],
+        vis_proc=[entry("IfrGains", "I", rms=0.01), entry("IfrBiases", "C", rms="10mJy")],
     )  # fmt: skip
     observation = observe(width=2e6, interval=10.0)
     maker, plain = build(section, context=observation), build(section, ("sky_models",), context=observation)
@@ -132,3 +134,26 @@ def test_files_of_a_pattern_are_inputs(tmp_path):
         (tmp_path / name).write_text("")
     section = SimpleNamespace(sky_jones=[entry("FitsBeam", "E", pattern=str(tmp_path / "beam_$(xy)_$reim.fits"))])
     assert [Path(path).name for path in files(section)] == ["beam_xx_re.fits", "beam_yy_im.fits"]
+
+
+QUIET = {"add_sky_jones": [IonosphereWave], "add_uv_jones": [Bandpass, ComplexGains, Leakage, Troposphere],
+         "add_vis_proc_module": [IfrBiases, IfrGains, ThermalNoise]}  # fmt: skip
+
+
+@pytest.mark.parametrize(("add", "module"), [(add, module) for add, several in QUIET.items() for module in several])
+def test_what_is_not_asked_for_does_not_happen(observe, sky, add, module):
+    maker, plain = MeqMaker(context=observe()), MeqMaker(context=observe())
+    for each in (maker, plain):
+        each.add_sky_models(sky)
+    getattr(maker, add)("X", modules=module())
+    tile = next(observe().tiles())[1]
+    vis, clean = (each.make_predict_tree().evaluate(tile)[0] for each in (maker, plain))
+    np.testing.assert_allclose(vis, clean, rtol=0, atol=1e-13)
+
+
+def test_a_bandpass_of_amplitudes_has_no_phases(observe):
+    maker = MeqMaker(context=observe())
+    maker.add_uv_jones("B", modules=Bandpass(amplitude=0.1))
+    values = station_array(maker.get_uvjones_nodes("B"), next(observe().tiles())[1])
+    assert np.abs(values - 1).max() > 0.05
+    np.testing.assert_array_equal(values.imag, 0)

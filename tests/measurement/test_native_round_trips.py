@@ -20,9 +20,9 @@ SKY = {
     "AnalyticBeam": [{}, {"kind": "gaussian", "diameters": ["25m", "20m", "25m", "30m", "25m"]},
                      {"kind": "cos3", "squint": 0.05, "parallactic": True}],
     "IonosphereWave": [{"wavelength": "20km", "amplitude": 0.5},
-                       {"tec": 9, "wavelength": "9km", "differential": True}],
+                       {"tec": 9, "amplitude": 0.05, "wavelength": "9km", "differential": True}],
     "IonosphereScreen": [SCREEN | {"diffractive_scale": "1km", "pixel": "2km"}],
-    "Troposphere": [SCREEN | {"opacity": 0.1, "pixel": "100m"}],
+    "Troposphere": [SCREEN | {"rms": "1mm", "opacity": 0.1, "pixel": "100m"}],
     "Rotation": [{}],
 }  # fmt: skip
 STATIONS = {
@@ -30,10 +30,10 @@ STATIONS = {
         {"phase": "30deg", "delay": "1e-9s"},
         {"drift": "20deg", "amplitude_wander": 0.1, "ripple": "9deg"},
     ],
-    "Bandpass": [{}, {"shape": "spline", "edge": 0.2}],
+    "Bandpass": [{"amplitude": 0.1, "phase": "11deg"}, {"shape": "spline", "amplitude": 0.1, "edge": 0.2}],
     "Leakage": [{"leakage": 0.1, "rms": 0.05}, {"rms": 0.05, "ripple": 0.02, "feeds": "apart"}],
     "Rotation": [{}, {"feed_angle": "20deg", "inverted": True}],
-    "Troposphere": [SCREEN | {"opacity": 0.1, "pixel": "100m"}],
+    "Troposphere": [SCREEN | {"rms": "1mm", "opacity": 0.1, "pixel": "100m"}],
 }
 VISIBILITIES = {"IfrGains": [{"rms": 0.1}], "IfrBiases": [{"rms": "0.5Jy"}]}
 few = settings(max_examples=20, deadline=None, derandomize=True)

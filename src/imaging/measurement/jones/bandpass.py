@@ -23,9 +23,9 @@ class Bandpass:
     the edges' roll-off, the same for all.
     """
 
-    amplitude: float = 0.1
+    amplitude: float = 0.0
     """Size a of the relative amplitudes' changes."""
-    phase: Angle = 0.2
+    phase: Angle = 0.0
     """Size p of the phases' changes."""
     delay: Duration = 0.0
     """Deviation of the delays tau."""

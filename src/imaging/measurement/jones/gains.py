@@ -26,9 +26,9 @@ class ComplexGains:
     numbers a to tau have the deviations that follow.
     """
 
-    amplitude: float = 0.1
+    amplitude: float = 0.0
     """Of a: relative amplitudes of the stations."""
-    phase: Angle = 0.5
+    phase: Angle = 0.0
     """Of p: phases of the stations."""
     wander: Angle = 0.0
     """Of q: how far phases swing as sines in time."""

@@ -57,7 +57,7 @@ class IonosphereWave(_Ionosphere):
     """A travelling disturbance: TEC = tec + amplitude sin(2 pi s/wavelength + phase), s along its direction from the
     wave's front."""
 
-    amplitude: float = 0.05
+    amplitude: float = 0.0
     """TECU, of the wave."""
     wavelength: Length = 250e3
     """Of the wave."""

@@ -28,7 +28,7 @@ class Troposphere:
     size * pixel.
     """
 
-    rms: Length = 1e-3
+    rms: Length = 0.0
     """Deviation of the path's length to the zenith; 1 mm is 3.3 ps."""
     outer_scale: Length = 3e3
     """Beyond which the structure function grows no more."""

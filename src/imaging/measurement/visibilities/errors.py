@@ -40,7 +40,7 @@ class _Interferometers:
 class IfrGains(_Interferometers):
     """Each correlation of each baseline times 1 + a complex number, constant in time and frequency: reversible."""
 
-    rms: float = 0.01
+    rms: float = 0.0
     """Deviation of the numbers' real and imaginary parts."""
     parallel_only: bool = False
     """XX and YY, or RR and LL, alone."""
@@ -58,7 +58,7 @@ class IfrGains(_Interferometers):
 class IfrBiases(_Interferometers):
     """Each correlation of each baseline plus a complex number, constant in time and frequency: reversible."""
 
-    rms: Flux = 0.01
+    rms: Flux = 0.0
     """Deviation of the numbers' real and imaginary parts."""
     parallel_only: bool = False
     """XX and YY, or RR and LL, alone."""

@@ -108,7 +108,8 @@ def test_an_equation_of_everything_is_undone_and_does_not_depend_on_tiles(observ
         sky_vis_proc=[entry("Smearing", "S")],
         uv_jones=[entry("Troposphere", "T", rms="5mm", opacity=0.1, size=128),
                   entry("Rotation", "P", feed_angle="5deg"),
-                  entry("Leakage", "D", rms=0.03, ripple=0.01), entry("Bandpass", "B", amplitude=0.1, phase="11deg", edge=0.1, delay="1ns"),
+                  entry("Leakage", "D", rms=0.03, ripple=0.01),
+                  entry("Bandpass", "B", amplitude=0.1, phase="11deg", edge=0.1, delay="1ns"),
                   entry("ComplexGains", "G", amplitude=0.1, drift="20deg")],
         vis_proc=[entry("IfrGains", "I", rms=0.01), entry("IfrBiases", "C", rms="10mJy")],
     )  # fmt: skip

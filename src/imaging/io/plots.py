@@ -56,39 +56,72 @@ LINES = 64
 """Curves in a panel at most; stations in between are left out."""
 
 
-def plot_terms(terms: dict[str, np.ndarray], stations: list[str], sources: list[str], path: str | os.PathLike) -> None:
+def plot_terms(terms: dict[str, np.ndarray], stations: list[str], sources: list[str], path: str | os.PathLike,
+               feeds: str = "linear") -> None:  # fmt: skip
     """Write a PNG: amplitude and phase against time of each term (source | 1, station | 1, time[, 2[, 2]]).
 
-    Of several sources the first is shown, of a matrix its diagonal; the time of `name` is terms["time…"], MJD s, with
-    what its name ends with. Real arrays, and those of other shapes, are drawn as they are.
+    Of several sources the first is shown; what is off a matrix's diagonal has panels of its own. The time of `name` is
+    terms["time…"], MJD s, with what its name ends with. Real arrays, and those of other shapes, are drawn as they are.
     """
-    names = [name for name in terms if not name.startswith("time")]
-    columns = 1 + any(np.iscomplexobj(terms[name]) for name in names)
-    figure = _figure((6.5 * columns, max(2.4 * len(names), 2.4)))
-    panels = figure.subplots(max(len(names), 1), columns, squeeze=False, sharex="row")
-    for row, name in zip(panels, names, strict=False):
+    panels = [panel for name in terms if not name.startswith("time") for panel in _panels(name, terms[name], feeds)]
+    columns = 1 + any(np.iscomplexobj(curves) for *_, curves in panels)
+    figure = _figure((6.5 * columns, max(2.4 * len(panels), 2.4)))
+    rows = figure.subplots(max(len(panels), 1), columns, squeeze=False, sharex="row")
+    for row, (name, what, styles, curves) in zip(rows, panels, strict=False):
         key = max((key for key in terms if key.startswith("time") and name.endswith(key[4:])), key=len)
         minutes = (terms[key] - terms[key][0]) / 60
-        values = np.asarray(terms[name])[0]
-        curves = values[..., None] if values.ndim == 2 else values.reshape(*values.shape[:2], -1)
-        curves = curves[..., [0, -1]] if curves.shape[2] in (2, 4) else curves[..., :1]
         shown = [("amplitude", np.abs(curves)), ("phase (deg)", np.degrees(np.angle(curves)))]
         if not np.iscomplexobj(curves):
-            shown = [("value", curves)]
+            shown = [(_quantity(name), curves)]
             for empty in row[1:]:
                 empty.set_visible(False)
-        step = math.ceil(len(curves) / LINES)
         for axes, (label, drawn) in zip(row, shown, strict=False):
-            for station in drawn[::step]:
-                for feed, style in zip(station.T, ("-", ":"), strict=False):
-                    axes.plot(minutes, feed, style, linewidth=0.9, marker="." if len(minutes) < 30 else "")
+            _draw_curves(axes, minutes, drawn)
             axes.set_ylabel(label)
-        where = f", toward {sources[0]}" if len(terms[name]) > 1 and sources else ""
-        row[0].set_title(f"{name}{where}: {len(curves)} of {len(stations)} stations, a line each", fontsize=10)
-        for axes in row:
             axes.set_xlabel("minutes since the beginning")
+        where = f", toward {sources[0]}" if len(terms[name]) > 1 and sources else ""
+        row[0].set_title(f"{name}{what}{where}\n{_lines(len(curves), len(stations))}{styles}", fontsize=10)
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=90, format="png")
+
+
+def _panels(name: str, values: np.ndarray, feeds: str) -> list[tuple[str, str, str, np.ndarray]]:
+    """(name, what is shown of it, what solid and dotted mean, curves (station, time, 1 | 2)) of the first source."""
+    values = np.asarray(values)[0]
+    x, y = "RL" if feeds == "circular" else "XY"
+    if values.shape[2:] == (2, 2):
+        off = f"; solid {x}{y}, dotted {y}{x}"
+        return [(name, ", diagonal", f"; solid {x}{x}, dotted {y}{y}", values[..., [0, 1], [0, 1]]),
+                (name, ", off the diagonal", off, values[..., [0, 1], [1, 0]])]  # fmt: skip
+    if values.shape[2:] == (2,):
+        solid, dotted = ("l", "m") if _quantity(name) == QUANTITIES["dlm"] else (x, y)
+        return [(name, "", f"; solid {solid}, dotted {dotted}", values)]
+    return [(name, "", "", values.reshape(*values.shape[:2], -1)[..., :1])]
+
+
+QUANTITIES = {"TEC": "TEC (TECU)", "phase": "phase (rad)", "delay": "delay (s)", "absorption": "amplitude",
+              "dlm": "offset (rad)"}  # fmt: skip
+"""What inspectors of these names hold (docs/measurement.md)."""
+
+
+def _quantity(name: str) -> str:
+    """The label of an axis, from <label>:TEC or E:dlm:inspector, with the field after a blank."""
+    return next((QUANTITIES[part] for part in name.split(" ")[0].split(":")[1:] if part in QUANTITIES), "value")
+
+
+def _lines(curves: int, stations: int) -> str:
+    if curves == 1 < stations:
+        return "all stations"
+    shown, what = len(range(0, curves, math.ceil(curves / LINES))), "stations" if curves == stations else "elements"
+    return f"{curves if shown == curves else f'{shown} of {curves}'} {what}, a line each"
+
+
+def _draw_curves(axes, minutes: np.ndarray, curves: np.ndarray) -> None:
+    """A colour for each station (station, time, 1 | 2)."""
+    for number, station in enumerate(curves[:: math.ceil(len(curves) / LINES)]):
+        for feed, style in zip(station.T, ("-", ":"), strict=False):
+            axes.plot(minutes, feed, style, color=f"C{number % 10}", linewidth=0.9,
+                      marker="." if len(minutes) < 30 else "")  # fmt: skip
 
 
 def _figure(size: tuple[float, float]):

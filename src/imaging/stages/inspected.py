@@ -32,6 +32,7 @@ class Inspected:
             self.parts[f"{name}{key}"].append(np.broadcast_to(values, shape))
         self.parts[f"time{key}"].append(tile.time)
         self.stations, self.sources = [list(map(name_of, of)) for of in (tile.stations, sources)]
+        self.feeds = tile.feeds
 
     def save(self) -> None:
         if not self.path:
@@ -39,4 +40,4 @@ class Inspected:
         found = {name: np.concatenate(parts, 0 if name.startswith("time") else 2) for name, parts in self.parts.items()}
         with atomic_path(self.path) as partial:
             np.savez(partial, **found, stations=np.array(self.stations), sources=np.array(self.sources))
-        plot_terms(found, self.stations, self.sources, self.path.removesuffix(".npz") + ".png")
+        plot_terms(found, self.stations, self.sources, self.path.removesuffix(".npz") + ".png", self.feeds)

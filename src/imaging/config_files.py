@@ -8,6 +8,7 @@ from pathlib import Path
 from imaging.config import Config
 from imaging.config_base import Section
 from imaging.config_reads import READS
+from imaging.observation import Observation, Source
 
 HEADER = """# Defaults, generated from src/imaging/config_sections.py by `imaging config --write`.
 # Copy what you want to change into a file of your own: snakemake --cores 2 --configfile my.yaml
@@ -37,7 +38,7 @@ def _fields(section: type[Section]):
 def _text(default: object) -> str:
     if isinstance(default, tuple):
         return "[]" if not default else json.dumps(list(default)) if len(default) > 1 else _text(default[0])
-    return json.dumps(default)
+    return json.dumps(default, default=str)
 
 
 def config_yaml() -> str:
@@ -69,4 +70,15 @@ def config_table() -> str:
             readers = [stage for stage, paths in READS.items() if path in paths or f"{name}.*" in paths]
             default = _text(inner.get_default(call_default_factory=True))
             lines.append(f"| `{path}` | `{default}` | {inner.description} | {', '.join(readers) or 'names'} |")
+        if name == "measurement":
+            lines += [*_declared("measurement.observe", Observation), *_declared("A source of `sources`", Source)]
     return "\n".join(lines) + "\n"
+
+
+def _declared(title: str, section: type[Section]) -> list[str]:
+    """The table of a declaration that `simulate` reads as a whole."""
+    lines = ["", f"### {title}", "", section.__doc__ or "", "", "| key | default | meaning |", "|---|---|---|"]
+    for name, field, _ in _fields(section):
+        default = "needed" if field.is_required() else f"`{_text(field.get_default(call_default_factory=True))}`"
+        lines.append(f"| `{name}` | {default} | {field.description} |")
+    return lines

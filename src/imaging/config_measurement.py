@@ -87,7 +87,7 @@ class Measurement(Section):
     write: Literal["new", "input"] = "new"
     """new makes a copy for each step; input writes the columns into data.vis itself."""
     observe: dict[str, Any] = Field(default_factory=dict)
-    """What simulate observes: array, track, band, feeds, noise (docs/measurement.md)."""
+    """What simulate observes: array, track, band, feeds, noise (docs/config.md, measurement.observe)."""
     sky_models: tuple[Module, ...] = ()
     """The sky: modules whose sources are joined."""
     sky_jones: tuple[SkyTerm, ...] = ()

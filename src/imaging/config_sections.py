@@ -317,7 +317,7 @@ class Clean(Section):
     startmodel: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     """Sky to start from: a list of components (WSClean's text format), a model image on the same grid, or several."""
     savemodel: Literal["none", "modelcolumn"] = "none"
-    """modelcolumn writes the visibilities of the final model to MODEL_DATA, the only thing ever written to data.vis."""
+    """modelcolumn writes the visibilities of the final model to MODEL_DATA of data.vis."""
 
     @field_validator("schedule")
     @classmethod

@@ -3,12 +3,13 @@
 import ast
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from imaging.measurement.build import build, files
@@ -20,12 +21,14 @@ from imaging.measurement.jones.gains import ComplexGains
 from imaging.measurement.jones.ionosphere import IonosphereScreen, IonosphereWave
 from imaging.measurement.jones.leakage import Leakage
 from imaging.measurement.jones.rotation import Rotation
+from imaging.measurement.jones.solutions import Solutions
 from imaging.measurement.jones.troposphere import Troposphere
 from imaging.measurement.meqmaker import MeqMaker
 from imaging.measurement.modules import NATIVE
 from imaging.measurement.sky.catalogue import CatalogueSky
 from imaging.measurement.sky.components import ComponentSky
 from imaging.measurement.sky.gridded import GriddedSky
+from imaging.measurement.sky.image import FitsImageSky
 from imaging.measurement.sky.tigger import TiggerSky
 from imaging.measurement.visibilities.errors import IfrBiases, IfrGains, ThermalNoise
 from imaging.measurement.visibilities.flagger import Flagger
@@ -33,7 +36,8 @@ from imaging.measurement.visibilities.smearing import Smearing
 
 MODULES = [AnalyticBeam, Bandpass, CatalogueSky, ComplexGains, ComponentSky, FitsBeam, Flagger, GriddedSky, IfrBiases,
            IfrGains, IonosphereScreen, IonosphereWave, Leakage, PointingErrors, Rotation, Smearing, ThermalNoise,
-           TiggerSky, Troposphere]  # fmt: skip
+           TiggerSky, Troposphere, FitsImageSky, Solutions]  # fmt: skip
+NEEDED = {Solutions: {"file": "x"}}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
@@ -60,8 +64,23 @@ def test_the_page_has_every_option_and_no_other(module):
     assert NATIVE[module.__name__] == module.__module__
 
 
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_the_page_says_what_options_are_unless_they_are_given(module):
+    """In brackets after the name, up to a semicolon: of all that are not 0, false or nothing."""
+    page = (Path(__file__).parents[2] / "docs/measurement.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{module.__name__}`")]
+    said = dict(re.findall(r"`(\w+)` \(((?:\([^)]*\)|[^()])*)\)", row.split("|")[3]))
+    needed = {field.name: "x" for field in fields(module) if field.default is MISSING} | NEEDED.get(module, {})
+    for field in fields(module):
+        if field.default is not MISSING and np.any(np.array(field.default)):
+            values = yaml.safe_load(f"[{said[field.name].split(';')[0]}]")
+            values = values if isinstance(field.default, tuple) else values[0]
+            made = getattr(TypeAdapter(module).validate_python(needed | {field.name: values}), field.name)
+            assert made == (field.default if isinstance(made, str) else pytest.approx(field.default, rel=1e-12))
+
+
 def test_all_native_modules_are_here():
-    assert {module.__name__ for module in MODULES} <= set(NATIVE)
+    assert {module.__name__ for module in MODULES} == set(NATIVE)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ class Solutions:
     """
 
     file: str = ""
+    """What solve or selfcal wrote."""
     interpolation: Literal["nearest", "linear"] = "linear"
+    """Between the solutions' times."""
     solvable = False
 
     def __post_init__(self):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
+from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
+from imaging.algorithms.selfcal import Verdict, judge, next_differs
 from imaging.names import Names
 
 
@@ -37,6 +41,31 @@ class Rounds:
         names = self.names(number)
         return [path.replace(f"{self.base.folder}/{self.base.name}.", f"{names.folder}/{names.name}.", 1)
                 for path in paths]  # fmt: skip
+
+    def known(self) -> list[str]:
+        """Verdicts as far as earlier runs came by the limits of now, and the one to follow.
+
+        As inputs of `choose` they bring these rounds into the first graph of jobs. Snakemake follows checkpoints that
+        are done only for jobs of that graph: a job that joins it later it would take as done, or start without its
+        inputs, where a run that was killed has left the first states of its loop.
+        """
+        last = 0
+        while last < self.most:
+            verdict = Path(self.names(last).selfcal())
+            if verdict.exists():
+                if self._again(json.loads(verdict.read_text())).stop:
+                    break
+            elif not Path(self.names(last + 1).folder).exists():  # it is also gone while it is made again
+                break
+            last += 1
+        return [self.names(number).selfcal() for number in range(last + 1)]
+
+    def _again(self, said: dict) -> Verdict:
+        """What is to be said of the same rounds by the limits of now."""
+        selfcal, said = self.config.selfcal, Verdict.of(said)
+        now, earlier = said.rounds[-1], replace(said, rounds=said.rounds[:-1])
+        differs = next_differs(now.round, selfcal.calmode, selfcal.solint)
+        return judge(earlier, now, selfcal.mingain, selfcal.rounds, differs)
 
     @property
     def plots(self) -> bool:

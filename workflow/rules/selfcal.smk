@@ -131,7 +131,7 @@ rule limits:
 
 rule choose:
     input:
-        NAMES.loop(),
+        lambda wildcards: [NAMES.loop(), *ROUNDS.known()],
         products=lambda wildcards: [
             *ROUNDS.products(best_of_all(), imaged_products()),
             final_verdict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -52,6 +53,11 @@ def peak_and_noise(image: np.ndarray, residual: np.ndarray, mask: np.ndarray, va
     off = valid & ~mask
     values = image[off] if off.sum() >= valid.sum() / 3 else residual[valid]
     return peak, float(np.sqrt(np.mean(np.square(values, dtype=float)))) if values.size else 0.0
+
+
+def next_differs(number: int, *lists: Sequence) -> bool:
+    """Whether the round after `number` is of another kind: by `lists` of what rounds 1, 2, ... do, the last going on."""
+    return number == 0 or any(of[min(number, len(of)) - 1] != of[min(number + 1, len(of)) - 1] for of in lists)
 
 
 def judge(earlier: Verdict | None, now: Round, mingain: float, most: int, next_differs: bool) -> Verdict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaging.algorithms.selfcal import Round, Verdict, peak_and_noise
+from imaging.algorithms.selfcal import Round, Verdict, next_differs, peak_and_noise
 from imaging.algorithms.selfcal import judge as decide
 from imaging.image import term
 from imaging.io.atomic import atomic_path
@@ -23,10 +23,7 @@ def judge(image: str, residual: str, mask: str, previous: str = "", solutions: s
     peak, rms = peak_and_noise(restored.data, left.data, cleaned.data > 0, valid)
     flagged, signal = _quality(solutions) if solutions else (None, None)
     selfcal = config.selfcal
-    like = [
-        (of[min(number, len(of)) - 1], of[min(number + 1, len(of)) - 1]) for of in (selfcal.calmode, selfcal.solint)
-    ]
-    differs = number == 0 or any(now != following for now, following in like)
+    differs = next_differs(number, selfcal.calmode, selfcal.solint)
     earlier = Verdict.of(json.loads(Path(previous).read_text())) if previous else None
     found = decide(earlier, Round(number, peak, rms, flagged, signal), selfcal.mingain, selfcal.rounds, differs)
     logger.info("round %d: dynamic range %.0f; best is round %d; %s", number, found.rounds[-1].dynamic_range,

@@ -42,13 +42,15 @@ class Rounds:
         return [path.replace(f"{self.base.folder}/{self.base.name}.", f"{names.folder}/{names.name}.", 1)
                 for path in paths]  # fmt: skip
 
-    def known(self) -> list[str]:
-        """Verdicts as far as earlier runs came by the limits of now, and the one to follow.
+    def to_resume(self) -> list[str]:
+        """Verdicts of all rounds so far where a run has left one of these unfinished, else none.
 
-        As inputs of `choose` they bring these rounds into the first graph of jobs. Snakemake follows checkpoints that
-        are done only for jobs of that graph: a job that joins it later it would take as done, or start without its
-        inputs, where a run that was killed has left the first states of its loop.
+        As targets they bring the rounds into the first graph of jobs. Snakemake follows checkpoints that are done only
+        for jobs of that graph: a job that joins it later it would take as done, or start without its inputs, where
+        the first states of a loop are there.
         """
+        if not any(map(self._unfinished, range(self.most + 1 if self.most else 0))):
+            return []
         last = 0
         while last < self.most:
             verdict = Path(self.names(last).selfcal())
@@ -59,6 +61,13 @@ class Rounds:
                 break
             last += 1
         return [self.names(number).selfcal() for number in range(last + 1)]
+
+    def _unfinished(self, number: int) -> bool:
+        """Whether the loop of a round has gone on since its image was made."""
+        names = self.names(number)
+        image = Path(names.path("image.tt0" if self.config.clean.multiterm else "image"))
+        made = image.stat().st_mtime if image.exists() else 0.0
+        return any(path.stat().st_mtime > made for path in Path(names.folder).glob("*.state.json"))
 
     def _again(self, said: dict) -> Verdict:
         """What is to be said of the same rounds by the limits of now."""

@@ -131,7 +131,7 @@ rule limits:
 
 rule choose:
     input:
-        lambda wildcards: [NAMES.loop(), *ROUNDS.known()],
+        NAMES.loop(),
         products=lambda wildcards: [
             *ROUNDS.products(best_of_all(), imaged_products()),
             final_verdict(),

@@ -105,6 +105,7 @@ def check_solutions(config: Config, readers) -> None:
         from imaging.stages import solving
 
         stations = solving.stations_of(readers)
+        solving.check_number(len(stations), "in the sets", selfcal)
         solving.feeds_of(readers, selfcal.gaintype)
         for number in range(1, 1 + min(selfcal.rounds, max(len(selfcal.calmode), len(selfcal.solint)))):
             solving.windows_of(readers, Settings.of(config.settings("solve", number)).selfcal, stations)

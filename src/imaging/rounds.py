@@ -63,11 +63,10 @@ class Rounds:
         return [self.names(number).selfcal() for number in range(last + 1)]
 
     def _unfinished(self, number: int) -> bool:
-        """Whether the loop of a round has gone on since its image was made."""
-        names = self.names(number)
-        image = Path(names.path("image.tt0" if self.config.clean.multiterm else "image"))
-        made = image.stat().st_mtime if image.exists() else 0.0
-        return any(path.stat().st_mtime > made for path in Path(names.folder).glob("*.state.json"))
+        """Whether the loop of a round has gone on since it was judged."""
+        verdict, folder = Path(self.names(number).selfcal()), Path(self.names(number).folder)
+        made = verdict.stat().st_mtime if verdict.exists() else 0.0
+        return any(path.stat().st_mtime > made for path in folder.glob("*.state.json"))
 
     def _again(self, said: dict) -> Verdict:
         """What is to be said of the same rounds by the limits of now."""

@@ -269,7 +269,8 @@ def refer(table: GainTable, references) -> GainTable:
         turn = np.where(size > 0, turn / np.where(size > 0, size, 1), 1)
         return replace(window, gain=window.gain * turn.reshape(turn.shape + (1,) * (window.gain.ndim - turn.ndim)))
 
-    return replace(table, windows=tuple(map(turned, table.windows)), refant=table.stations[order[0]])
+    used = order[np.argmax(good[order] > 0)]  # one without any solution is the reference of none
+    return replace(table, windows=tuple(map(turned, table.windows)), refant=table.stations[used])
 
 
 def normalise(gains: Gains) -> Gains:

@@ -33,13 +33,15 @@ def judge(image: str, residual: str, mask: str, previous: str = "", solutions: s
 
 
 def _quality(path: str) -> tuple[float, float]:
-    """Fraction of the solutions that is flagged, and the median signal to noise of the others."""
+    """Fraction of the solutions that is flagged, stations without any left out, and the median signal to noise."""
     from imaging.io.solutions import load_solutions
 
     windows = load_solutions(path).windows
     flags = np.concatenate([window.flag.ravel() for window in windows])
+    idle = np.all([window.flag.reshape(len(window.flag), -1).all(1) for window in windows], axis=0)
+    counted = np.concatenate([window.flag[~idle].ravel() for window in windows])
     size = [abs(w.gain) if w.gain.ndim < 5 else np.sqrt((abs(w.gain) ** 2).sum((3, 4)) / 2) for w in windows]
     with np.errstate(divide="ignore", invalid="ignore"):
         signal = np.concatenate([(s / w.error).ravel() for s, w in zip(size, windows, strict=True)])[~flags]
     signal = signal[np.isfinite(signal)]
-    return float(flags.mean()), float(np.median(signal)) if signal.size else 0.0
+    return float(counted.mean()) if counted.size else 1.0, float(np.median(signal)) if signal.size else 0.0

@@ -183,14 +183,9 @@ def check_result(windows: list[Gains], counts: Counter, stations: int, wishes) -
         model = counts["without model"]
         raise ImagingError("There is nothing to solve for." if model else "All samples are flagged.",
                            got=f"samples: {told}", expected="unflagged samples, and a model that is not 0",
-                           next_step="clean deeper, so that the model is not empty: clean.niter, clean.threshold"
-                           if model else "check FLAG and the weights of data.vis")  # fmt: skip
-    if stations <= wishes.minblperant:
-        raise ImagingError("There are too few antennas for solutions.", got=f"{stations} with data",
-                           expected=f"at least {wishes.minblperant + 1}, by selfcal.minblperant:"
-                           f" {wishes.minblperant}",
-                           next_step="select more antennas, or lower selfcal.minblperant (2 antennas give phases,"
-                           " 3 amplitudes)")  # fmt: skip
+                           next_step="look whether the mask is empty (section mask, clean.nsigma), else clean deeper:"
+                           " clean.niter, clean.threshold" if model else "check FLAG and the weights of data.vis")  # fmt: skip
+    check_number(stations, "with data", wishes)
     signal = [float(np.median(_snr(window))) for window in windows]
     logger.info("%d solutions, %d flagged; median signal to noise %.3g; samples: %s", total, lost,
                 float(np.median(signal)), told)  # fmt: skip
@@ -202,6 +197,16 @@ def check_result(windows: list[Gains], counts: Counter, stations: int, wishes) -
                            " lower selfcal.minsnr")  # fmt: skip
     if lost > 0.2 * total:
         logger.warning("%d of %d solutions are flagged, and the data with them", lost, total)
+
+
+def check_number(stations: int, which: str, wishes) -> None:
+    """Raise ImagingError where so many stations are too few for the baselines that each needs."""
+    if stations <= wishes.minblperant:
+        raise ImagingError("There are too few antennas for solutions.", got=f"{stations} {which}",
+                           expected=f"at least {wishes.minblperant + 1}, by selfcal.minblperant:"
+                           f" {wishes.minblperant}",
+                           next_step="select more antennas, or lower selfcal.minblperant (2 antennas give phases,"
+                           " 3 amplitudes)")  # fmt: skip
 
 
 def _snr(window: Gains) -> np.ndarray:

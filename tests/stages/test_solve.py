@@ -145,6 +145,7 @@ def test_a_refant_without_data_is_replaced(corrupted, tmp_path):
     ms, true = corrupted(edit)
     table = solved(ms, tmp_path, refant=[names(ms)[3], names(ms)[4]])
     np.testing.assert_allclose(table.windows[0].gain[5, 0, 0], referred(true, 4)[5, 0], atol=3e-6)
+    assert table.refant == names(ms)[4]
     assert solved(ms, tmp_path, refant=[]).refant == names(ms)[0]
 
 

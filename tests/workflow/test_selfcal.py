@@ -1,7 +1,9 @@
 """Self-calibration as a workflow: rounds, their stop, what is made again, what is refused."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +71,7 @@ def test_what_is_made_again(calibrated):
     ("settings", "message"),
     [
         (["selfcal.refant=VA99"], "There is no such reference antenna."),
+        (["selfcal.minblperant=99"], "There are too few antennas for solutions."),
         (["selfcal.solint=1s"], "The solution interval is shorter than an integration."),
         (["selfcal.gaintype=J"], "Jones matrices have amplitudes."),
         (["selfcal.gaintype=J", "selfcal.calmode=ap"], "Jones matrices need all four correlations."),
@@ -105,6 +108,23 @@ def test_a_failing_solution_is_told(calibrated):
     assert done.returncode == 1
     assert "No solution is good enough." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.full
+def test_killed_in_a_round_made_again(project_of, spoiled, tmp_path):
+    """With other settings than the round had before: the image is that of a run in one go."""
+    project, deadly = project_of(config(spoiled, minsnr=2)), str(Path(__file__).parent / "deadly")
+    project.run()
+    (tmp_path / "killed").mkdir()
+    path = os.pathsep.join(filter(None, [deadly, os.environ.get("PYTHONPATH")]))
+    kill = {"PYTHONPATH": path, "FRINGEFLOW_TEST_KILL": f"all:{tmp_path / 'killed'}:minor_cycle"}
+    assert project.run("selfcal.solint=int", check=False, **kill).returncode == 1
+    project.run("selfcal.solint=int")
+    assert not any(name.startswith("self0_") for name in project.jobs())
+    image = (project.results / "sc.image.fits").read_bytes()
+    shutil.rmtree(tmp_path / "results")
+    project.run("selfcal.solint=int")
+    assert (project.results / "sc.image.fits").read_bytes() == image
 
 
 @pytest.mark.full

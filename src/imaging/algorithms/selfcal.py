@@ -56,7 +56,7 @@ def peak_and_noise(image: np.ndarray, residual: np.ndarray, mask: np.ndarray, va
 
 
 def next_differs(number: int, *lists: Sequence) -> bool:
-    """Whether the round after `number` is of another kind, by `lists` of what rounds 1, 2, ... do: the last goes on."""
+    """Whether the round after `number` is of another kind: by `lists` of what rounds 1, 2, ... do; the last holds."""
     return number == 0 or any(of[min(number, len(of)) - 1] != of[min(number + 1, len(of)) - 1] for of in lists)
 
 

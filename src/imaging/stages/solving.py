@@ -183,8 +183,9 @@ def check_result(windows: list[Gains], counts: Counter, stations: int, wishes) -
         model = counts["without model"]
         raise ImagingError("There is nothing to solve for." if model else "All samples are flagged.",
                            got=f"samples: {told}", expected="unflagged samples, and a model that is not 0",
-                           next_step="look whether the mask is empty (section mask, clean.nsigma), else clean deeper:"
-                           " clean.niter, clean.threshold" if model else "check FLAG and the weights of data.vis")  # fmt: skip
+                           next_step="look whether the mask is empty (section mask), else clean deeper: clean.niter,"
+                           " clean.nsigma, clean.threshold" if model
+                           else "check FLAG and the weights of data.vis")  # fmt: skip
     check_number(stations, "with data", wishes)
     signal = [float(np.median(_snr(window))) for window in windows]
     logger.info("%d solutions, %d flagged; median signal to noise %.3g; samples: %s", total, lost,

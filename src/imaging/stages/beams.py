@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from imaging.image import Grid, Image
+from imaging.image import Grid, Image, radec_to_lmn
 from imaging.io.aterms import save_aterms
 from imaging.io.images import save_image
 from imaging.log import logger
@@ -27,14 +27,14 @@ def beams(ms: list[str], vis: str, *, beam: str, config, aterms: str = "") -> No
     """
     store, grid, _ = open_store(vis, config.image)
     freqs = np.unique(np.concatenate([part.freq for part in store.parts]))
-    freqs = freqs[np.unique(np.linspace(0, len(freqs) - 1, min(CHANNELS, len(freqs))).round().astype(int))]
+    freqs = _spread(freqs, CHANNELS)
     section = config.measurement
     with groups(ms[0] if isinstance(ms, list) else ms, config.data) as found:
         observation = found[0].observation
         times = np.unique(observation.time)
-    reach = max((n * cell) for n, cell in zip(grid.shape[::-1], grid.cell, strict=True)) * 1.05
-    reach += 2 * float(np.hypot(*np.subtract(grid.centre, store.meta["pointing"])))
-    small = replace(grid, centre=tuple(store.meta["pointing"]), shape=(SIDE, SIDE), cell=(reach / SIDE,) * 2,
+    pointing = tuple(store.meta["pointing"])
+    reach = _reach(grid, pointing)
+    small = replace(grid, centre=pointing, shape=(SIDE, SIDE), cell=(reach / SIDE,) * 2,
                     stokes=("I",), freq=tuple(freqs), width=(grid.width[0],) * len(freqs))  # fmt: skip
     tile = _tile(observation, _spread(times, TIMES), freqs)
     cube = np.concatenate([fields.power(block) for block in _responses(section, observation, small, tile)])
@@ -58,8 +58,16 @@ def _responses(section, observation: Observation, grid: Grid, tile: Tile):
     yield from fields.responses(maker, sources, tile)
 
 
-def _spread(times: np.ndarray, most: int) -> np.ndarray:
-    return times[np.unique(np.linspace(0, len(times) - 1, min(most, len(times))).round().astype(int))]
+def _reach(grid: Grid, pointing: tuple[float, float]) -> float:
+    """Width of a field about the pointing that holds the image, direction cosines."""
+    l, m, _ = radec_to_lmn(*grid.centre, pointing)
+    width = max(n * cell for n, cell in zip(grid.shape[::-1], grid.cell, strict=True))
+    return 1.05 * width + 2 * float(np.hypot(l, m))
+
+
+def _spread(values: np.ndarray, most: int) -> np.ndarray:
+    """Some of them, evenly from the first to the last."""
+    return values[np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))]
 
 
 def _tile(observation: Observation, times: np.ndarray, freqs: np.ndarray) -> Tile:
